@@ -1,0 +1,55 @@
+# `make help` lists what there is. A fresh machine needs Python 3.11 or newer, and make.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+LOCK := requirements.lock
+STAMP := $(VENV)/.installed
+SPACE ?= spaces/quickstart.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup data search test check format lock clean
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## create .venv and install the pinned dependencies
+
+$(STAMP): $(LOCK)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed; make setup PYTHON=/path/to/python3.11"; exit 2; }
+	@"$(PYTHON)" -m venv $(VENV) || \
+	  { echo "error: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv"; exit 2; }
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(PY) -W ignore -c 'import paddle' || \
+	  { echo "error: Paddle does not start; where libgomp.so.1 is missing: apt-get install libgomp1"; exit 2; }
+	@touch $@
+
+data: setup  ## fetch CIFAR-10 into the cache (done by search and test as well)
+	@$(PY) -m trainers.data cifar10
+
+search: setup  ## run the quickstart search (or make search SPACE=spaces/resnet18.yaml)
+	$(PY) run_search.py --space $(SPACE)
+
+test: setup data  ## run the whole test suite
+	$(PY) -m pytest
+
+check: setup  ## format, lint, types, import contracts, fast tests
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest -m "not slow"
+
+format: setup  ## format and sort imports
+	$(VENV)/bin/ruff check --select I --fix .
+	$(VENV)/bin/ruff format .
+
+lock: setup  ## pin the dependencies of pyproject.toml anew
+	$(PY) -m pip install --quiet uv
+	$(VENV)/bin/uv pip compile pyproject.toml --extra cpu --extra dev --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --custom-compile-command "make lock" --output-file $(LOCK)
+
+clean:  ## remove .venv and caches (runs/ stays)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,48 @@
+"""The control: an ordinary residual block."""
+
+from collections.abc import Mapping
+
+import paddle
+from paddle import nn
+from paddle.nn import functional as F
+
+from models.architecture import OptionValue
+from models.block import AttentionBlock, SlotShape
+from models.cost import Cost, batch_norm, conv2d
+from models.initial import he_normal
+
+
+class ResidualControl(AttentionBlock):
+    """`ReLU(x + BN(conv3×3(ReLU(BN(conv3×3(x))))))`: what the same spot buys without attention.
+
+    A gain that this block reaches too is a gain of parameters, not of attention. He et al., "Deep
+    Residual Learning", CVPR 2016. Parameters: `18C² + 4C`. MACs: `18C²·H·W`.
+    """
+
+    title = "Residual block (control)"
+    paper = "arXiv:1512.03385"
+    insertion = "not the identity: a new block with its usual initial values"
+    control = True
+
+    def __init__(self, shape: SlotShape) -> None:
+        super().__init__()
+        channels = shape.channels
+        self.conv1, self.norm1 = _conv3x3(channels), nn.BatchNorm2D(channels)
+        self.conv2, self.norm2 = _conv3x3(channels), nn.BatchNorm2D(channels)
+
+    @classmethod
+    def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:  # noqa: ARG003
+        """Two 3×3 convolutions with batch norm."""
+        half = conv2d(shape.channels, shape.channels, (3, 3), shape.positions)
+        half = half + batch_norm(shape.channels)
+        return half + half
+
+    def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:  # noqa: ARG002
+        """`x` `[N, C, H, W]` through the residual block."""
+        out = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(x + self.norm2(self.conv2(out)))
+
+
+def _conv3x3(channels: int) -> nn.Conv2D:
+    weight = he_normal(channels * 9)
+    return nn.Conv2D(channels, channels, 3, padding=1, weight_attr=weight, bias_attr=False)

@@ -1,0 +1,85 @@
+"""What every attention block is: the seam between the catalogue and the backbones."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import paddle
+from paddle import nn
+
+from models.architecture import OptionValue
+from models.cost import Cost
+from models.options import Option
+
+
+@dataclass(frozen=True)
+class SlotShape:
+    """The feature map a slot offers: `[N, channels, height, width]`.
+
+    `bridged` holds the channels of the earlier feature maps of the same residual block, oldest
+    first; it is empty where there are none (after the block has ended).
+    """
+
+    channels: int
+    height: int
+    width: int
+    bridged: tuple[int, ...] = ()
+
+    @property
+    def positions(self) -> int:
+        """N = H·W, the number of places in the map."""
+        return self.height * self.width
+
+
+class AttentionBlock(nn.Layer):
+    """A layer that maps `[N, C, H, W]` to `[N, C, H, W]`, for any batch N ≥ 1.
+
+    One block is one file of `models/attention/`, and the file's name is the block's name in YAML.
+    A block states its `title`, its `paper`, its `options`, where it deviates from the paper, and
+    what it does to a trained network at the moment it is inserted (`insertion`).
+
+    `wants_bridged`: the block also reads the earlier feature maps of its residual block; only then
+    does `attend` receive them. `control`: the block is there to be compared with, not attention.
+    """
+
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    options: ClassVar[tuple[Option, ...]] = ()
+    insertion: ClassVar[str]
+    deviations: ClassVar[str] = "nothing"
+    wants_bridged: ClassVar[bool] = False
+    control: ClassVar[bool] = False
+
+    @classmethod
+    def refuse(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> str | None:
+        """Why the block cannot sit where `shape` is offered; None where it can.
+
+        `options` are complete, as `models.options.complete` returns them.
+        """
+        if cls.wants_bridged and not shape.bridged:
+            return "needs earlier feature maps of the residual block; place it before_add"
+        return cls.refuse_size(shape, options)
+
+    @classmethod
+    def refuse_size(
+        cls,
+        shape: SlotShape,  # noqa: ARG003 - for blocks that have a limit
+        options: Mapping[str, OptionValue],  # noqa: ARG003
+    ) -> str | None:
+        """Why channels, height or width of `shape` are illegal with `options`; None if legal."""
+        return None
+
+    @classmethod
+    @abstractmethod
+    def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:
+        """Parameters and MACs by formula, before anything is built."""
+
+    @abstractmethod
+    def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:
+        """The block's function on `x` `[N, C, H, W]`; `bridged` as `SlotShape.bridged` lists it."""
+
+    @final
+    def forward(self, x: paddle.Tensor, bridged: tuple[paddle.Tensor, ...] = ()) -> paddle.Tensor:
+        """What a backbone calls at a slot: hands `bridged` on only to blocks that want it."""
+        return self.attend(x, *bridged) if self.wants_bridged else self.attend(x)

@@ -1,0 +1,183 @@
+"""Searches which attention block, put where in a CNN, is worth its parameters and milliseconds.
+
+python run_search.py --space spaces/resnet18.yaml
+python run_search.py --space spaces/resnet18.yaml -o search.trials=2 -o training.epochs=1
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import AllTrialsFailedError, ProgramError
+from search.interruption import Interrupted, Interruption
+
+if TYPE_CHECKING:
+    from search.driver import Driver
+    from search.ledger import Ledger
+    from search.space import Space
+
+# Imports that take seconds (Ray, Optuna, pandas) stand where they are needed: a typo in a space
+# file is answered before they are.
+# ruff: noqa: PLC0415
+
+EPILOG = """\
+any key of the space file can be set with -o, for example:
+  -o search.trials=20 -o search.seed=1 -o search.timeout_minutes=30
+  -o training.epochs=3 -o training.batch_size=64
+  -o data.train_images=512 -o data.path=/data/cifar-10-python.tar.gz
+  -o placement.at_most=1 -o objectives.max_params=12000000
+
+exit codes: 0 done · 2 bad input · 3 storage or disk · 4 every trial failed · 5 study in use ·
+            130 Ctrl-C · 143 SIGTERM. After an interruption the same command continues.
+"""
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="run_search.py",
+        description=__doc__.splitlines()[0],
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--space", type=Path, required=True, metavar="FILE", help="space file")
+    parser.add_argument(
+        "-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="set a key"
+    )
+    parser.add_argument("--study", metavar="NAME", help="the study's name; else the space file's")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where studies lie (runs)")
+    parser.add_argument("--workers", type=int, metavar="N", help="-o search.workers=N")
+    parser.add_argument("--gpus-per-trial", metavar="X", help="-o search.gpus_per_trial=X")
+    parser.add_argument("--fresh", action="store_true", help="set the old study aside, begin anew")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the program; its exit code."""
+    given = parse_arguments(arguments)
+    interruption = Interruption()
+    interruption.install()
+    try:
+        search(given, interruption)
+    except ProgramError as error:
+        if given.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except Interrupted as interrupted:
+        print("stopped. The same command continues this search.", file=sys.stderr)
+        return interrupted.exit_code
+    except Exception as error:
+        if given.debug:
+            raise
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print("this is a defect of the program; --debug shows where", file=sys.stderr)
+        return 1
+    return 0
+
+
+def search(given: argparse.Namespace, interruption: Interruption) -> None:
+    """The whole job: space → study → trials → report."""
+    from search.space import load_space
+
+    overrides = list(given.overrides)
+    for key in ("workers", "gpus_per_trial"):
+        if getattr(given, key) is not None:
+            overrides.append(f"search.{key}={getattr(given, key)}")
+    space = load_space(given.space, overrides)
+
+    from search import run_folder
+
+    name = run_folder.study_name(given.space, given.study)
+    folder = given.runs / name
+    if given.fresh:
+        _set_aside(folder)
+    run_folder.prepare(folder)
+    with run_folder.lock(folder):
+        _search_in(folder, space, interruption)
+
+
+def _set_aside(folder: Path) -> None:
+    from search import run_folder
+
+    left = run_folder.set_aside(folder, datetime.now().astimezone())
+    if left is not None:
+        print(f"--fresh: the old study of {folder} is now in {left}")
+
+
+def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None:
+    from search.driver import Driver
+    from search.ledger import Ledger
+    from trainers.data.search_split import describe_split, search_batches
+    from trainers.data.store import prepare
+    from trainers.environment import describe_machine
+
+    file = space.file
+    ledger = Ledger.open(folder, space.objective_names, file.fingerprint)
+    data_folder = prepare(file.data, _say)
+    search_batches(file.data, file.training, data_folder, file.search.seed)  # refuses early
+    ledger.note("data", describe_split(file.data, data_folder))
+    ledger.note("machine", describe_machine())
+    ledger.note("search", file.search.model_dump(mode="json"))
+    ledger.note("source", str(space.source))
+    with _report_afterwards(folder, ledger):
+        _run(space, ledger, data_folder, interruption)
+    _refuse_all_failed(ledger)
+
+
+def _run(space: "Space", ledger: "Ledger", data_folder: Path, interruption: Interruption) -> None:
+    from reports.console import ViewSettings, open_view
+    from search.driver import Driver
+    from search.runner import expected_workers, run
+
+    settings = ViewSettings(
+        study=ledger.study.study_name,
+        trials=space.file.search.trials,
+        epochs=space.file.training.epochs,
+        workers=expected_workers(space.file.search),
+        objectives=space.objective_names,
+    )
+    with open_view(sys.stdout, settings) as view:
+        driver = Driver(space, ledger, data_folder, view)
+        view.known(driver.trials)
+        if driver.done:
+            view.notice("the study already holds its trials; raise search.trials for more")
+            return
+        run(driver, space.file.search, interruption)
+
+
+@contextmanager
+def _report_afterwards(folder: Path, ledger: "Ledger") -> Iterator[None]:
+    """Writes and shows the report however the search ended."""
+    from reports.console import print_result
+    from reports.write import write_report
+
+    try:
+        yield
+    finally:
+        print_result(ledger, write_report(folder))
+
+
+def _refuse_all_failed(ledger: "Ledger") -> None:
+    trained = [trial for trial in ledger.trials() if trial.state.trained]
+    reasons = Counter(trial.reason for trial in trained if trial.state == "failed")
+    if trained and reasons.total() == len(trained):
+        reason, times = reasons.most_common(1)[0]
+        raise AllTrialsFailedError(
+            f"all {len(trained)} trials failed, {times} of them with: {reason}; "
+            "--debug does not help here, the traceback is in the trial's attributes"
+        )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

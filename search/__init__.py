@@ -1,0 +1,1 @@
+"""The search: space files, proposals, the ledger of trials, and their execution."""

@@ -1,0 +1,52 @@
+"""Ctrl-C and SIGTERM: raised between the driver's steps, never in the middle of one."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """A signal asked the program to end. `exit_code` is 128 + the signal's number."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.exit_code = 128 + signal_number
+
+
+class Interruption:
+    """Turns SIGINT and SIGTERM into `Interrupted`; a second signal ends the process at once."""
+
+    def __init__(self) -> None:
+        self._received: int | None = None
+        self._shields = 0
+
+    def install(self) -> None:
+        """Takes the signals over; again after a library has taken them."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    @contextlib.contextmanager
+    def shield(self) -> Iterator[None]:
+        """Puts a signal off until the end of the block, so that nothing is half written."""
+        self.check()
+        self._shields += 1
+        try:
+            yield
+        finally:
+            self._shields -= 1
+        self.check()
+
+    def check(self) -> None:
+        """Raises `Interrupted` if a signal came and was put off, or lost in a library."""
+        if self._received is not None and not self._shields:
+            raise Interrupted(self._received)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._received is not None:
+            os._exit(128 + number)
+        self._received = number
+        print("\nstopping; what is done is kept (again to stop at once)", file=sys.stderr)  # noqa: T201
+        self.check()

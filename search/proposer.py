@@ -1,0 +1,91 @@
+"""What to try next: an Optuna sampler, asked until it proposes something the study does not hold.
+
+The sampler works on a copy of the study in memory, so what it proposes in vain leaves no trace in
+the ledger; the ledger's trials are told to the copy as they end.
+"""
+
+import warnings
+from collections.abc import Container
+
+import optuna
+from optuna.trial import TrialState
+
+from search.candidates import choose, every_architecture
+from search.ledger import Ledger, Proposal
+from search.space import Space
+from search.trial import Role
+
+TRIES = 25  # proposals asked of the sampler, and then of chance, before the next way is taken
+
+
+class Proposer:
+    """Proposes new architectures of a space; one object serves one run of the driver."""
+
+    def __init__(self, space: Space, ledger: Ledger) -> None:
+        self._space = space
+        held = ledger.trials()
+        seed = space.file.search.seed + len(held)  # a resumed search does not repeat its draws
+        self._study = _empty_study(ledger, _sampler(space.file.search.sampler, seed))
+        self._random = _empty_study(ledger, optuna.samplers.RandomSampler(seed))
+        self._numbers: dict[int, int] = {}
+        for trial in held:
+            self.entered(ledger, trial.number)
+
+    def entered(self, ledger: Ledger, number: int) -> None:
+        """Tells the sampler of a trial that was entered in the ledger."""
+        self._study.add_trial(ledger.frozen(number))
+        self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
+
+    def ended(self, ledger: Ledger, number: int) -> None:
+        """Tells the sampler how a trial ended."""
+        frozen = ledger.frozen(number)
+        mirrored = self._numbers[number]
+        storage = self._study._storage
+        trial_id = storage.get_trial_id_from_study_id_trial_number(self._study._study_id, mirrored)
+        for key, value in frozen.system_attrs.items():
+            storage.set_trial_system_attr(trial_id, key, value)
+        values = frozen.values if frozen.state is TrialState.COMPLETE else None
+        self._study.tell(mirrored, values, frozen.state)
+
+    def propose(self, held: Container[str]) -> Proposal | None:
+        """An architecture whose id is not in `held`; None when the space holds no other."""
+        for study in (self._study, self._random):
+            for _ in range(TRIES):
+                proposal = self._ask(study)
+                if proposal.architecture.architecture_id not in held:
+                    return proposal
+        for architecture in every_architecture(self._space):
+            if architecture.architecture_id not in held:
+                return Proposal(architecture)
+        return None
+
+    def _ask(self, study: optuna.Study) -> Proposal:
+        trial = study.ask()
+        architecture = choose(self._space, trial)
+        frozen = trial.storage.get_trial(trial._trial_id)
+        study.tell(trial, state=TrialState.FAIL)  # samplers pass over failed trials
+        return Proposal(
+            architecture, Role.CANDIDATE, frozen.params, frozen.distributions, frozen.system_attrs
+        )
+
+
+def baseline_proposal(space: Space) -> Proposal:
+    """The plain backbone, in terms the sampler can learn from."""
+    high = space.file.placement.at_most
+    distribution = optuna.distributions.IntDistribution(0, high)
+    return Proposal(space.baseline, Role.BASELINE, {"placements": 0}, {"placements": distribution})
+
+
+def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed)
+    if name == "nsga2":
+        return optuna.samplers.NSGAIISampler(seed=seed)
+    with warnings.catch_warnings():
+        # `group` splits a conditional space into its unconditional parts; it is "experimental".
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+
+
+def _empty_study(ledger: Ledger, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+    return optuna.create_study(directions=ledger.study.directions, sampler=sampler)

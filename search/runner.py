@@ -1,0 +1,210 @@
+"""The executor: Ray Tune runs the driver's tasks. The one file that imports Ray.
+
+Ray Tune places trials on CPUs and GPUs and keeps worker processes alive between them; what is
+tried, kept and stopped is the driver's to say, and Ray's own record of it is thrown away.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+# Read by Ray when it is imported: no usage reports, no log files of its own for every trial, no
+# banner, and SIGINT is ours.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from models.errors import InputError
+from search.driver import Assignment, Driver, NoTask
+from search.interruption import Interruption
+from search.space import SearchConfig
+from trainers.environment import worker_environment
+from trainers.messages import Answer
+
+OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
+LOST = "the worker process died (killed, crashed or out of memory)"
+
+Value = TypeVar("Value")
+
+
+def run(driver: Driver, search: SearchConfig, interruption: Interruption) -> None:
+    """Runs the driver's tasks until it has none left.
+
+    Raises InputError for resources that are not there, what the driver raises, and `Interrupted`.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        _start_ray(search)
+    interruption.install()
+    try:
+        _run_tune(driver, search, interruption)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def worker_count(search: SearchConfig, cores: int, gpus: float) -> int:
+    """How many trainings run at a time. Raises InputError where not even one can."""
+    if not search.gpus_per_trial:
+        return search.workers or cores
+    fitting = int(gpus / search.gpus_per_trial)
+    if not fitting:
+        raise InputError(
+            f"search.gpus_per_trial: {search.gpus_per_trial:g} is not allowed: {gpus:g} GPUs are "
+            "seen; allowed: at most that, or 0 for the CPU"
+        )
+    return min(search.workers or fitting, fitting)
+
+
+def expected_workers(search: SearchConfig) -> int:
+    """How many trainings will run at a time, as far as is known before Ray is started."""
+    if search.workers is not None or not search.gpus_per_trial:
+        return search.workers or available_cores()
+    return max(1, int(1 / search.gpus_per_trial))
+
+
+def trial_resources(search: SearchConfig) -> dict[str, float]:
+    """What one training takes, in Ray's words."""
+    gpus = {"gpu": search.gpus_per_trial} if search.gpus_per_trial else {}
+    return {"cpu": 1.0, **gpus}
+
+
+def available_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _start_ray(search: SearchConfig) -> None:
+    ray.init(
+        num_cpus=max(search.workers or 0, available_cores()),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=OBJECT_STORE_BYTES,
+        runtime_env={"env_vars": worker_environment()},
+    )
+
+
+def _run_tune(driver: Driver, search: SearchConfig, interruption: Interruption) -> None:
+    gpus = ray.cluster_resources().get("GPU", 0.0)
+    workers = worker_count(search, available_cores(), gpus)
+    bridge = _Bridge(driver, interruption)
+    with tempfile.TemporaryDirectory(prefix="ray-tune-") as scratch:
+        try:
+            tune.run(
+                CandidateTrainable,
+                search_alg=_DriverSearcher(bridge),
+                scheduler=_DriverScheduler(bridge),
+                num_samples=-1,
+                max_concurrent_trials=workers,
+                resources_per_trial=trial_resources(search),
+                reuse_actors=True,
+                storage_path=scratch,
+                raise_on_failed_trial=False,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+                verbose=0,
+            )
+        except _DriverRaisedError as raised:
+            assert bridge.error is not None  # noqa: S101 - set where it is raised
+            raise bridge.error from raised
+
+
+class _DriverRaisedError(BaseException):
+    """Leaves Ray Tune, which takes an Exception for the failure of one trial."""
+
+
+class _Bridge:
+    """Ray Tune's trial ids on one side, the driver's numbers on the other."""
+
+    def __init__(self, driver: Driver, interruption: Interruption) -> None:
+        self.driver = driver
+        self.error: Exception | None = None
+        self._interruption = interruption
+        self._numbers: dict[str, int] = {}
+
+    def next_task(self, trial_id: str) -> Assignment | NoTask:
+        given = self._call(self.driver.next_task)
+        if isinstance(given, Assignment):
+            self._numbers[trial_id] = given.number
+        return given
+
+    def answered(self, trial_id: str, answer: Answer) -> bool:
+        return self._call(lambda: self.driver.answered(self._numbers[trial_id], answer))
+
+    def lost(self, trial_id: str) -> None:
+        self._call(lambda: self.driver.lost(self._numbers[trial_id], LOST))
+
+    def _call(self, step: Callable[[], Value]) -> Value:
+        with self._interruption.shield():
+            try:
+                return step()
+            except Exception as error:
+                self.error = error
+                raise _DriverRaisedError from error
+
+
+class _DriverSearcher(Searcher):
+    """Asks the driver for tasks."""
+
+    def __init__(self, bridge: _Bridge) -> None:
+        super().__init__(metric="number", mode="max")
+        self._bridge = bridge
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        given = self._bridge.next_task(trial_id)
+        if given is NoTask.NEVER:
+            return str(Searcher.FINISHED)
+        return {"task": given.task} if isinstance(given, Assignment) else None
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Nothing: the driver has heard of it."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the ledger is the record."""
+
+
+class _DriverScheduler(FIFOScheduler):
+    """Hands answers to the driver and stops what it gives up."""
+
+    def __init__(self, bridge: _Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
+        go_on = self._bridge.answered(trial.trial_id, result["answer"])
+        return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002
+        self._bridge.lost(trial.trial_id)
+
+
+class CandidateTrainable(tune.Trainable):
+    """A worker: one answer a step, one candidate after another in the same process."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Takes a task."""
+        from trainers.candidate import run_candidate  # noqa: PLC0415 - in the worker only
+
+        self._answers = run_candidate(config["task"])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes the next task."""
+        self.cleanup()
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """The next answer; `number` is there because Ray Tune wants a metric."""
+        return {"answer": next(self._answers), "number": 0}
+
+    def cleanup(self) -> None:
+        """Lets go of the network."""
+        self._answers.close()

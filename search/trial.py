@@ -1,0 +1,102 @@
+"""`Trial`: one architecture trained once, as the ledger holds it and the reports read it."""
+
+import enum
+from dataclasses import dataclass
+
+from models.architecture import Architecture
+from trainers.messages import EpochResult, Latency, Worker
+
+
+class State(enum.StrEnum):
+    """The life of a trial.
+
+        RUNNING ──► COMPLETE    trained for all its epochs
+           │  ╰───► STOPPED     training given up early: never on the front
+           │  ╰───► FAILED      raised, diverged, or its worker died
+           ╰──────► INFEASIBLE  over a budget: never trained
+
+    A search that is interrupted leaves its trials RUNNING; the next one takes them up again under
+    their numbers.
+    """
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+
+    @property
+    def trained(self) -> bool:
+        """Whether training time was spent: such trials count towards `search.trials`."""
+        return self in {State.COMPLETE, State.STOPPED, State.FAILED}
+
+
+class Role(enum.StrEnum):
+    """Why a trial is in the study: proposed by the sampler, or there to be compared with."""
+
+    CANDIDATE = "candidate"
+    BASELINE = "baseline"
+    CONTROL = "control"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row of the ledger; costs are known from the start, the rest as it comes.
+
+    `params` are trained parameters, `summary_params` includes batch-norm statistics, as
+    `paddle.summary` counts. `over_budget` maps each budget that is exceeded to value ÷ budget.
+    """
+
+    number: int
+    state: State
+    role: Role
+    architecture: Architecture
+    params: int
+    summary_params: int
+    macs: int
+    latency: Latency | None
+    worker: Worker | None
+    curve: tuple[EpochResult, ...]
+    reason: str
+    over_budget: tuple[tuple[str, float], ...]
+
+    @property
+    def architecture_id(self) -> str:
+        """See `Architecture.architecture_id`."""
+        return self.architecture.architecture_id
+
+    @property
+    def val_accuracy(self) -> float | None:
+        """Validation accuracy after the last epoch done, a fraction; None before the first."""
+        return self.curve[-1].val_accuracy if self.curve else None
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Median latency; None where it was not measured."""
+        return self.latency.median_ms if self.latency else None
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds spent training, validation left out."""
+        return sum(epoch.train_seconds for epoch in self.curve)
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Training images per second of this worker, over all epochs done."""
+        images = sum(epoch.images_per_second * epoch.train_seconds for epoch in self.curve)
+        return images / self.train_seconds if self.train_seconds else None
+
+    @property
+    def eligible(self) -> bool:
+        """Whether the trial may be on the front: fully trained and within every budget."""
+        return self.state is State.COMPLETE and not self.over_budget
+
+    def objective(self, name: str) -> float | None:
+        """The value of an objective by its name in a space file; None where it is not known."""
+        value: float | None = {
+            "val_accuracy": self.val_accuracy,
+            "params": self.params,
+            "macs": self.macs,
+            "latency_ms": self.latency_ms,
+        }[name]
+        return value

@@ -1,0 +1,1 @@
+"""Training: data as arrays, one candidate from build to validation accuracy, latency."""

@@ -1,0 +1,1 @@
+"""Images as NumPy arrays: where they come from, their splits, their batches."""

@@ -1,0 +1,126 @@
+"""What a data set is known to contain, and the check that arrays really contain it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.errors import InputError
+
+Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """One published split: its contents, and the archive members that hold it.
+
+    `images_sha256` is over the uint8 array [N, H, W, 3], `labels_sha256` over the labels as bytes.
+    """
+
+    name: str
+    images: int
+    per_class: int
+    label_prefix: tuple[int, ...]
+    images_sha256: str
+    labels_sha256: str
+    python_members: tuple[str, ...]
+    npm_images: tuple[str, ...]
+    npm_labels: str
+
+
+@dataclass(frozen=True)
+class DataSetFacts:
+    """One published data set of square colour images; `mean` and `deviation` are on a 0-1 scale.
+
+    The archive checksums only explain a damaged file: what decides is the check of the arrays, so
+    a repacked archive with the same images is welcome.
+    """
+
+    name: str
+    title: str
+    classes: int
+    image_size: int
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float]
+    train: SplitFacts
+    test: SplitFacts
+    python_sha256: str
+    npm_sha256: str
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """`images` uint8 [N, H, W, 3] and `labels` int64 [N], as read and perhaps not yet verified."""
+
+    images: Pixels
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class DecodedSet:
+    """Both published splits in memory."""
+
+    train: LabelledImages
+    test: LabelledImages
+
+
+def verify(
+    part: LabelledImages,
+    facts: DataSetFacts,
+    split: SplitFacts,
+    *,
+    files: tuple[str, str],
+    fix: str,
+) -> None:
+    """Check shape, label prefix, class counts and SHA-256 of one split.
+
+    `files` names what the images and what the labels were read from, `fix` says what to do.
+
+    Raises:
+        InputError: naming the file, what was expected and what was found.
+    """
+    images_file, labels_file = files
+    shape = (split.images, facts.image_size, facts.image_size, 3)
+    # Not bincount: one flipped high bit in a label would make it allocate terabytes.
+    counts = [int(np.count_nonzero(part.labels == label)) for label in range(facts.classes)]
+    checks: list[tuple[str, str, object, object]] = [
+        (images_file, "type", "uint8", str(part.images.dtype)),
+        (images_file, "shape", shape, part.images.shape),
+        (labels_file, "shape", (split.images,), part.labels.shape),
+        (
+            labels_file,
+            "first labels",
+            list(split.label_prefix),
+            part.labels[: len(split.label_prefix)].tolist(),
+        ),
+        (labels_file, "images per class", [split.per_class] * facts.classes, counts),
+        (images_file, "SHA-256 of the images", split.images_sha256, images_checksum(part.images)),
+        (labels_file, "SHA-256 of the labels", split.labels_sha256, labels_checksum(part.labels)),
+    ]
+    for file, what, expected, found in checks:
+        if expected != found:
+            raise InputError(
+                f"{file}: not the {split.name} split of {facts.title}: {what}: "
+                f"expected {expected}, found {found}. {fix}"
+            )
+
+
+def images_checksum(images: Pixels) -> str:
+    """SHA-256 of the bytes in [N, H, W, 3] order."""
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()
+
+
+def labels_checksum(labels: Labels) -> str:
+    """SHA-256 of the labels, one byte each, so that it does not depend on the byte order."""
+    return hashlib.sha256(labels.astype(np.uint8).data).hexdigest()
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

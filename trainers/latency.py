@@ -1,0 +1,55 @@
+"""Latency of a network: single runs after a warm-up, median and 90th percentile."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from trainers.messages import Latency
+
+WARM_UP_S = 0.1
+MIN_RUNS = 30
+MIN_S = 0.3
+MAX_S = 3.0
+
+
+@paddle.no_grad()
+def measure_latency(network: nn.Layer, image_size: int, batch: int = 1) -> Latency:
+    """Times forward passes of `batch` square images on the current device, in eval mode.
+
+    Runs for at least `MIN_S` seconds and `MIN_RUNS` runs, but no longer than `MAX_S`. What else
+    the machine does meanwhile is in the numbers; the median of single runs feels it least.
+    """
+    network.eval()
+    images = paddle.zeros((batch, 3, image_size, image_size))
+
+    def forward() -> None:
+        network(images)
+        if paddle.get_device() != "cpu":
+            paddle.device.synchronize()
+
+    _run_for(forward, WARM_UP_S, 3, MAX_S)
+    times_ms = 1000 * np.array(_run_for(forward, MIN_S, MIN_RUNS, MAX_S))
+    return Latency(
+        median_ms=float(np.median(times_ms)),
+        p90_ms=float(np.percentile(times_ms, 90)),
+        runs=len(times_ms),
+        batch=batch,
+        image_size=image_size,
+    )
+
+
+def _run_for(call: Callable[[], None], min_s: float, min_runs: int, max_s: float) -> list[float]:
+    """Seconds of each run, until both minima or the maximum are reached."""
+    seconds: list[float] = []
+    began = time.perf_counter()
+    while True:
+        start = time.perf_counter()
+        call()
+        end = time.perf_counter()
+        seconds.append(end - start)
+        elapsed = end - began
+        if elapsed >= max_s or (elapsed >= min_s and len(seconds) >= min_runs):
+            return seconds

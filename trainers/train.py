@@ -1,0 +1,121 @@
+"""Training one network: an iterator of epochs, so that its driver can stop at any of them."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import paddle
+from paddle import nn
+from paddle.nn import functional as F
+
+from trainers.config import TrainingConfig
+from trainers.data.batches import EvaluationBatches, TrainingBatches
+from trainers.messages import EpochResult
+from trainers.schedule import learning_rate
+
+Array = npt.NDArray[Any]
+
+
+class DivergedError(Exception):
+    """The loss is no finite number any more."""
+
+
+def train(
+    network: nn.Layer,
+    batches: TrainingBatches,
+    validation: EvaluationBatches,
+    config: TrainingConfig,
+    image_size: int,
+) -> Iterator[EpochResult]:
+    """Trains `network` in place and yields after every epoch, validated.
+
+    Raises DivergedError when a loss is not finite.
+    """
+    trainer = _Trainer(network, batches, make_optimizer(network, config), config, image_size)
+    for epoch in range(1, config.epochs + 1):
+        began = time.perf_counter()
+        train_loss, images = trainer.epoch(epoch)
+        trained = time.perf_counter()
+        val_accuracy, val_loss = evaluate(network, validation, image_size)
+        if not math.isfinite(train_loss) or not math.isfinite(val_loss):
+            raise DivergedError(
+                f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {val_loss}"
+            )
+        yield EpochResult(
+            epoch=epoch,
+            val_accuracy=val_accuracy,
+            val_loss=val_loss,
+            train_loss=train_loss,
+            train_seconds=trained - began,
+            validation_seconds=time.perf_counter() - trained,
+            images_per_second=images / (trained - began),
+        )
+
+
+def make_optimizer(network: nn.Layer, config: TrainingConfig) -> Any:
+    """The configured optimizer over all parameters; weight decay is added to the gradient (L2)."""
+    common = {
+        "learning_rate": config.learning_rate,
+        "parameters": network.parameters(),
+        "weight_decay": config.weight_decay,
+    }
+    if config.optimizer == "adam":
+        return paddle.optimizer.Adam(**common)
+    return paddle.optimizer.Momentum(
+        momentum=config.momentum, use_nesterov=config.nesterov, **common
+    )
+
+
+@dataclass(frozen=True)
+class _Trainer:
+    network: nn.Layer
+    batches: TrainingBatches
+    optimizer: Any
+    config: TrainingConfig
+    image_size: int
+
+    def epoch(self, number: int) -> tuple[float, int]:
+        """Trains one epoch, counted from 1: the mean loss of its images, and how many they were."""
+        self.network.train()
+        total, images = 0.0, 0
+        steps = len(self.batches)
+        for step, (pixels, labels) in enumerate(self.batches.epoch(number), (number - 1) * steps):
+            self.optimizer.set_lr(learning_rate(self.config, step, steps * self.config.epochs))
+            total += self._step(pixels, labels) * len(labels)
+            images += len(labels)
+        return total / images, images
+
+    def _step(self, pixels: Array, labels: Array) -> float:
+        logits = self.network(as_input(pixels, self.image_size))
+        smoothing = self.config.label_smoothing
+        loss = F.cross_entropy(logits, paddle.to_tensor(labels), label_smoothing=smoothing)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.clear_grad()
+        return float(loss)
+
+
+@paddle.no_grad()
+def evaluate(network: nn.Layer, batches: EvaluationBatches, image_size: int) -> tuple[float, float]:
+    """Accuracy (a fraction) and mean cross-entropy of `network`, left in eval mode."""
+    network.eval()
+    correct, total, images = 0, 0.0, 0
+    for pixels, labels in batches:
+        logits = network(as_input(pixels, image_size))
+        loss = F.cross_entropy(logits, paddle.to_tensor(labels), reduction="sum")
+        correct += int(np.sum(logits.numpy().argmax(axis=1) == labels))
+        total += float(loss)
+        images += len(labels)
+    return correct / images, total / images
+
+
+def as_input(pixels: Array, image_size: int) -> paddle.Tensor:
+    """`[n, 3, H, W]` as a tensor, resized bilinearly if it is not `image_size` pixels a side."""
+    images = paddle.to_tensor(pixels)
+    if pixels.shape[-1] == image_size:
+        return images
+    return F.interpolate(images, size=(image_size, image_size), mode="bilinear")
