@@ -5,10 +5,11 @@ python run_search.py --space spaces/resnet18.yaml -o search.trials=2 -o training
 """
 
 import argparse
+import contextlib
+import os
+import platform
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,6 @@ from models.errors import AllTrialsFailedError, ProgramError
 from search.interruption import Interrupted, Interruption
 
 if TYPE_CHECKING:
-    from search.driver import Driver
     from search.ledger import Ledger
     from search.space import Space
 
@@ -86,11 +86,9 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
     """The whole job: space → study → trials → report."""
     from search.space import load_space
 
-    overrides = list(given.overrides)
-    for key in ("workers", "gpus_per_trial"):
-        if getattr(given, key) is not None:
-            overrides.append(f"search.{key}={getattr(given, key)}")
-    space = load_space(given.space, overrides)
+    short = {"workers": given.workers, "gpus_per_trial": given.gpus_per_trial}
+    named = [f"search.{key}={value}" for key, value in short.items() if value is not None]
+    space = load_space(given.space, [*given.overrides, *named])
 
     from search import run_folder
 
@@ -99,7 +97,7 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
     if given.fresh:
         _set_aside(folder)
     run_folder.prepare(folder)
-    with run_folder.lock(folder):
+    with run_folder.lock(folder, f"process {os.getpid()} on {platform.node()}"):
         _search_in(folder, space, interruption)
 
 
@@ -112,7 +110,6 @@ def _set_aside(folder: Path) -> None:
 
 
 def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None:
-    from search.driver import Driver
     from search.ledger import Ledger
     from trainers.data.search_split import describe_split, search_batches
     from trainers.data.store import prepare
@@ -126,8 +123,13 @@ def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None
     ledger.note("machine", describe_machine())
     ledger.note("search", file.search.model_dump(mode="json"))
     ledger.note("source", str(space.source))
-    with _report_afterwards(folder, ledger):
+    try:
         _run(space, ledger, data_folder, interruption)
+    except BaseException:
+        with contextlib.suppress(Exception):  # why the search ended matters more
+            _report(folder, ledger, file.data.validation_images)
+        raise
+    _report(folder, ledger, file.data.validation_images)
     _refuse_all_failed(ledger)
 
 
@@ -152,16 +154,14 @@ def _run(space: "Space", ledger: "Ledger", data_folder: Path, interruption: Inte
         run(driver, space.file.search, interruption)
 
 
-@contextmanager
-def _report_afterwards(folder: Path, ledger: "Ledger") -> Iterator[None]:
-    """Writes and shows the report however the search ended."""
+def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
+    from rich.console import Console
+
     from reports.console import print_result
     from reports.write import write_report
 
-    try:
-        yield
-    finally:
-        print_result(ledger, write_report(folder))
+    report = write_report(folder)
+    print_result(Console(), ledger.trials(), ledger.objectives, report, validation_images)
 
 
 def _refuse_all_failed(ledger: "Ledger") -> None:

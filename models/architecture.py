@@ -17,7 +17,7 @@ from models.sections import Section
 
 OptionValue = bool | int | float | str
 
-_SLOT = re.compile(r"stage(\d{1,3})\.block(\d{1,3})\.([a-z][a-z0-9_]{0,31})")
+_SLOT = re.compile(r"stage([1-9][0-9]{0,2})\.block([1-9][0-9]{0,2})\.([a-z][a-z0-9_]{0,31})")
 
 
 @dataclass(frozen=True, order=True)
@@ -48,7 +48,7 @@ class Block:
     """A kind of attention with its options: `gc(fusion=add, pooling=attention, ratio=0.25)`.
 
     `options` are sorted by name, complete and free of inactive ones, so equal blocks are equal
-    values; `models.catalogue.block` makes them so.
+    values; `models.attention.make_block` makes them so.
     """
 
     name: str

@@ -83,6 +83,8 @@ class ResidualNetwork(BackboneNetwork):
     @classmethod
     def plan(cls, config: Backbone, image_size: int) -> Plan:
         """Slots and cost; see `BackboneNetwork.plan`."""
+        if image_size < 1:
+            raise InputError(f"images of {image_size} pixels a side do not exist; at least 1")
         channels = _stage_channels(config)
         size, cost = _stem_plan(config.stem, channels[0], image_size)
         slots: dict[Slot, SlotShape] = {}

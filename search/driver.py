@@ -5,6 +5,7 @@ of a worker to `lost`; `search/runner.py` does so with Ray, tests do so in a loo
 """
 
 import enum
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -56,6 +57,7 @@ class Driver:
         self._proposer = Proposer(space, ledger)
         self._trials = {trial.number: trial for trial in ledger.trials()}
         self._running: set[int] = set()
+        self._gave_up = False  # proposing, after too many candidates over budget
         held = {trial.architecture_id for trial in self._trials.values()}
         self._again = deque(n for n, t in self._trials.items() if t.state is State.RUNNING)
         self._fixed = deque(
@@ -80,6 +82,8 @@ class Driver:
             number = self._again.popleft()
             self._ledger.restart(number)
             return self._assign(number)
+        if self._gave_up:
+            return self._exhausted()
         for _ in range(MAX_INFEASIBLE_IN_A_ROW):
             if self._enough():
                 return NoTask.NEVER if not self._running else NoTask.LATER
@@ -89,6 +93,7 @@ class Driver:
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
+        self._gave_up = True
         self._watcher.notice(
             f"{MAX_INFEASIBLE_IN_A_ROW} candidates in a row were over budget; no more are proposed"
         )
@@ -104,6 +109,9 @@ class Driver:
         if isinstance(answer, Measured):
             self._ledger.measured(number, answer)
             return self._feasible(number)
+        if not math.isfinite(answer.val_accuracy):
+            self._ledger.fail(number, Failed(_no_number(answer)))
+            return self._end(number)
         return self._epoch(number, answer)
 
     def lost(self, number: int, reason: str) -> None:
@@ -192,6 +200,10 @@ class Driver:
         self._proposer.ended(self._ledger, number)
         self._watcher.trial_ended(self._refresh(number))
         return False
+
+
+def _no_number(result: EpochResult) -> str:
+    return f"the validation accuracy of epoch {result.epoch} is {result.val_accuracy}"
 
 
 def _fixed_proposals(space: Space) -> list[Proposal]:

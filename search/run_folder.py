@@ -54,9 +54,13 @@ def lock(folder: Path, holder: str) -> FileLock:
 
 
 def set_aside(folder: Path, now: datetime) -> Path | None:
-    """Moves an old study out of the way, for a fresh one; where it went, None if there was none."""
+    """Moves an old study out of the way, for a fresh one; where it went, None if there was none.
+
+    Raises StudyBusyError if it is in use.
+    """
     if not (folder / DATABASE).exists():
         return None
     target = folder.with_name(f"{folder.name}-until-{now:%Y-%m-%dT%H-%M-%S}")
-    folder.rename(target)
+    with lock(folder, "a search that sets it aside"):
+        folder.rename(target)
     return target

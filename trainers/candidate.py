@@ -1,5 +1,6 @@
 """One candidate from build to last epoch, as the stream of answers its driver reads."""
 
+import contextlib
 import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from trainers.data.search_split import search_batches
 from trainers.environment import describe_worker
 from trainers.latency import measure_latency
 from trainers.messages import Answer, Failed, Measured, Task
+from trainers.quiet import Quiet
 from trainers.train import DivergedError, train
 
 
@@ -31,7 +33,10 @@ def _answers(task: Task) -> Iterator[Answer]:
     paddle.set_device(task.device)
     image_size = task.data.image_size
     network = build(task.architecture, image_size, task.seed)
-    yield Measured(measure_latency(network, image_size), describe_worker())
-    folder = Path(task.data_folder)
-    batches, validation = search_batches(task.data, task.training, folder, task.seed)
-    yield from train(network, batches, validation, task.training, image_size)
+    with contextlib.closing(Quiet()) as quiet:
+        yield Measured(measure_latency(network, image_size, quiet), describe_worker())
+        folder = Path(task.data_folder)
+        batches, validation = search_batches(task.data, task.training, folder, task.seed)
+        yield from train(
+            network, batches, validation, task.training, image_size=image_size, quiet=quiet
+        )

@@ -8,6 +8,7 @@ import paddle
 from paddle import nn
 
 from trainers.messages import Latency
+from trainers.quiet import Quiet
 
 WARM_UP_S = 0.1
 MIN_RUNS = 30
@@ -16,11 +17,12 @@ MAX_S = 3.0
 
 
 @paddle.no_grad()
-def measure_latency(network: nn.Layer, image_size: int, batch: int = 1) -> Latency:
+def measure_latency(network: nn.Layer, image_size: int, quiet: Quiet, batch: int = 1) -> Latency:
     """Times forward passes of `batch` square images on the current device, in eval mode.
 
-    Runs for at least `MIN_S` seconds and `MIN_RUNS` runs, but no longer than `MAX_S`. What else
-    the machine does meanwhile is in the numbers; the median of single runs feels it least.
+    Runs for at least `MIN_S` seconds and `MIN_RUNS` runs, but no longer than `MAX_S`, while this
+    program's trainings on the machine wait. What other programs do is in the numbers; the median
+    of single runs feels it least.
     """
     network.eval()
     images = paddle.zeros((batch, 3, image_size, image_size))
@@ -30,14 +32,16 @@ def measure_latency(network: nn.Layer, image_size: int, batch: int = 1) -> Laten
         if paddle.get_device() != "cpu":
             paddle.device.synchronize()
 
-    _run_for(forward, WARM_UP_S, 3, MAX_S)
-    times_ms = 1000 * np.array(_run_for(forward, MIN_S, MIN_RUNS, MAX_S))
+    with quiet.measuring() as alone:
+        _run_for(forward, WARM_UP_S, 3, MAX_S)
+        times_ms = 1000 * np.array(_run_for(forward, MIN_S, MIN_RUNS, MAX_S))
     return Latency(
         median_ms=float(np.median(times_ms)),
         p90_ms=float(np.percentile(times_ms, 90)),
         runs=len(times_ms),
         batch=batch,
         image_size=image_size,
+        quiet=alone,
     )
 
 

@@ -39,6 +39,7 @@ class Latency:
     """Milliseconds of one forward pass in eval mode, over `runs` runs after a warm-up.
 
     `median` and `p90` are of the single runs; `batch` images of `image_size` pixels a side.
+    `quiet`: the trainings of this program on the same machine were held off meanwhile.
     """
 
     median_ms: float
@@ -46,6 +47,7 @@ class Latency:
     runs: int
     batch: int
     image_size: int
+    quiet: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from paddle.nn import functional as F
 from trainers.config import TrainingConfig
 from trainers.data.batches import EvaluationBatches, TrainingBatches
 from trainers.messages import EpochResult
+from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
 
 Array = npt.NDArray[Any]
@@ -29,18 +30,22 @@ def train(
     batches: TrainingBatches,
     validation: EvaluationBatches,
     config: TrainingConfig,
+    *,
     image_size: int,
+    quiet: Quiet,
 ) -> Iterator[EpochResult]:
     """Trains `network` in place and yields after every epoch, validated.
 
+    Steps and evaluation batches wait while a latency is measured on this machine.
     Raises DivergedError when a loss is not finite.
     """
-    trainer = _Trainer(network, batches, make_optimizer(network, config), config, image_size)
+    optimizer = make_optimizer(network, config)
+    trainer = _Trainer(network, batches, optimizer, config, image_size, quiet)
     for epoch in range(1, config.epochs + 1):
         began = time.perf_counter()
         train_loss, images = trainer.epoch(epoch)
         trained = time.perf_counter()
-        val_accuracy, val_loss = evaluate(network, validation, image_size)
+        val_accuracy, val_loss = evaluate(network, validation, image_size, quiet)
         if not math.isfinite(train_loss) or not math.isfinite(val_loss):
             raise DivergedError(
                 f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {val_loss}"
@@ -77,6 +82,7 @@ class _Trainer:
     optimizer: Any
     config: TrainingConfig
     image_size: int
+    quiet: Quiet
 
     def epoch(self, number: int) -> tuple[float, int]:
         """Trains one epoch, counted from 1: the mean loss of its images, and how many they were."""
@@ -85,7 +91,8 @@ class _Trainer:
         steps = len(self.batches)
         for step, (pixels, labels) in enumerate(self.batches.epoch(number), (number - 1) * steps):
             self.optimizer.set_lr(learning_rate(self.config, step, steps * self.config.epochs))
-            total += self._step(pixels, labels) * len(labels)
+            with self.quiet.training():
+                total += self._step(pixels, labels) * len(labels)
             images += len(labels)
         return total / images, images
 
@@ -100,13 +107,16 @@ class _Trainer:
 
 
 @paddle.no_grad()
-def evaluate(network: nn.Layer, batches: EvaluationBatches, image_size: int) -> tuple[float, float]:
+def evaluate(
+    network: nn.Layer, batches: EvaluationBatches, image_size: int, quiet: Quiet
+) -> tuple[float, float]:
     """Accuracy (a fraction) and mean cross-entropy of `network`, left in eval mode."""
     network.eval()
     correct, total, images = 0, 0.0, 0
     for pixels, labels in batches:
-        logits = network(as_input(pixels, image_size))
-        loss = F.cross_entropy(logits, paddle.to_tensor(labels), reduction="sum")
+        with quiet.training():
+            logits = network(as_input(pixels, image_size))
+            loss = F.cross_entropy(logits, paddle.to_tensor(labels), reduction="sum")
         correct += int(np.sum(logits.numpy().argmax(axis=1) == labels))
         total += float(loss)
         images += len(labels)

@@ -75,7 +75,7 @@ def _linear(inputs: int, outputs: int) -> nn.Linear:
 
 
 def _normalised(norm: nn.BatchNorm1D, features: paddle.Tensor) -> paddle.Tensor:
-    """Batch norm of `[N, m]`; the mean of one image is the image, which would erase it."""
+    """Batch norm of `[N, m]`; one image has no variance, and Paddle would skip the layer."""
     if features.shape[0] > 1 or not norm.training:
         return norm(features)
     return F.batch_norm(

@@ -1,0 +1,1 @@
+"""What people read: the live view, tables, figures and the report of a study."""

@@ -1,0 +1,155 @@
+"""The answer in words: the best picks, and whether their gains are real."""
+
+from collections.abc import Sequence
+
+from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
+from reports.study import Study
+from reports.wording import count, milliseconds, percent, points
+from search.front import front
+from search.trial import Role, Trial
+
+WITHIN = "within noise"
+
+_CHEAPEST = {"params": "fewest parameters", "latency_ms": "fastest", "macs": "fewest MACs"}
+
+
+def answer(study: Study) -> list[str]:
+    """The answer's lines in Markdown."""
+    candidates = [trial for trial in study.front if trial.role is Role.CANDIDATE]
+    baseline = study.baseline
+    if not candidates:
+        return [_nothing_found(study)]
+    lines = [f"- **{label}:** {_pick(study, trial)}" for trial, label in _picks(study, candidates)]
+    verdict = noise_sentence(study.trials, study.objectives, study.validation_images)
+    lines += ["", verdict] if verdict else []
+    if baseline is None:
+        lines += ["", "No fully trained baseline is in the study, so no gain can be stated."]
+    return [*lines, "", *_attention_or_parameters(study, candidates[0])]
+
+
+def noise_sentence(trials: Sequence[Trial], objectives: Sequence[str], images: int) -> str:
+    """What the front's gains over the baseline are worth; empty without anything to compare."""
+    baseline = baseline_of(trials)
+    members = [t for t in front(trials, objectives) if t.role is Role.CANDIDATE]
+    gains = [gain for t in members if (gain := gain_over(t, baseline, images)) is not None]
+    real = [gain for gain in gains if gain.value > 0 and not gain.within_noise]
+    if not gains:
+        return ""
+    if not real:
+        return (
+            f"No gain over the baseline is larger than the noise of {images:,} validation images: "
+            f"what is gained here is {WITHIN}, and this study does not show that attention helps."
+        )
+    if len(real) == len(gains):
+        return f"All gains over the baseline exceed the noise of {images:,} validation images."
+    return (
+        f"Of the front's {len(gains)} candidates, {len(real)} gained more over the baseline than "
+        f"the noise of {images:,} validation images; the gains of the others are {WITHIN}."
+    )
+
+
+def gain_in_words(gain: Gain) -> str:
+    """`+1.20 ± 0.95 points`, with the verdict where noise covers it."""
+    text = f"{points(gain.value)} ± {100 * gain.half_width:.2f} points"
+    return f"{text}, {WITHIN}" if gain.within_noise else text
+
+
+def _nothing_found(study: Study) -> str:
+    if not any(trial.eligible and trial.role is Role.CANDIDATE for trial in study.trials):
+        return "No candidate has been fully trained yet, so there is no answer."
+    return (
+        "No candidate is on the front: the baseline or a control is at least as good in every "
+        "objective. Nothing this study trained is worth its cost."
+    )
+
+
+def _picks(study: Study, candidates: Sequence[Trial]) -> list[tuple[Trial, str]]:
+    """The most accurate candidate and the cheapest of those above the baseline, with why."""
+    picks = [(candidates[0], "Most accurate")]
+    baseline = study.baseline
+    above = [t for t in candidates if baseline is None or _above(t, baseline)]
+    suffix = " above the baseline" if baseline is not None else ""
+    cheapest: dict[int, list[str]] = {}
+    for name in study.objectives:
+        if name in _CHEAPEST and above:
+            trial = min(above, key=lambda trial: _cost(trial, name))
+            cheapest.setdefault(trial.number, []).append(_CHEAPEST[name])
+    by_number = {trial.number: trial for trial in candidates}
+    for number, labels in cheapest.items():
+        picks.append((by_number[number], _capitalized(" and ".join(labels)) + suffix))
+    return picks
+
+
+def _capitalized(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _above(trial: Trial, baseline: Trial) -> bool:
+    return (trial.val_accuracy or 0.0) > (baseline.val_accuracy or 0.0)
+
+
+def _cost(trial: Trial, name: str) -> float:
+    value = trial.objective(name)
+    return float("inf") if value is None else value
+
+
+def _pick(study: Study, trial: Trial) -> str:
+    costs = [f"{trial.params:,} parameters", f"{count(trial.macs)} MACs"]
+    if trial.latency_ms is not None:
+        costs.append(milliseconds(trial.latency_ms))
+    text = f"trial {trial.number}, `{trial.architecture.describe()}`: "
+    text += f"{percent(trial.val_accuracy)}, {', '.join(costs)}"
+    baseline = study.baseline
+    gain = gain_over(trial, baseline, study.validation_images)
+    if gain is None or baseline is None:
+        return f"{text}."
+    return f"{text}. Over the baseline: {gain_in_words(gain)}{_more(trial, baseline)}."
+
+
+def _more(trial: Trial, baseline: Trial) -> str:
+    """What it costs beyond the baseline."""
+    more = f"; {100 * (trial.params / baseline.params - 1):+.2f} % parameters"
+    if trial.latency_ms is not None and baseline.latency_ms:
+        more += f", {100 * (trial.latency_ms / baseline.latency_ms - 1):+.1f} % latency"
+    return more
+
+
+def _attention_or_parameters(study: Study, best: Trial) -> list[str]:
+    """Whether the residual control gains as much as the most accurate candidate."""
+    if not controls_of(study.trials):
+        return [
+            "No control was fully trained, so this study cannot say whether a gain comes from "
+            "attention or merely from more parameters."
+        ]
+    return [_against(study, best, control) for control in study.controls]
+
+
+def _against(study: Study, best: Trial, control: Trial) -> str:
+    images = study.validation_images
+    gain = gain_over(control, study.baseline, images)
+    lead = gain_over(best, control, images)
+    text = f"*Is it the attention or the parameters?* The control (trial {control.number}, "
+    text += f"`{control.architecture.describe()}`, {control.params:,} parameters) "
+    text += f"reaches {percent(control.val_accuracy)}"
+    text += f"; over the baseline: {gain_in_words(gain)}." if gain else "."
+    if lead is None:
+        return text
+    text += f" Trial {best.number} against the control: {gain_in_words(lead)}."
+    return f"{text} {_verdict(lead, best, control)}"
+
+
+def _verdict(lead: Gain, best: Trial, control: Trial) -> str:
+    if lead.within_noise:
+        return "The control does as well within noise: more parameters alone may explain the gain."
+    if lead.value < 0:
+        return "The control does better: more parameters alone gain more."
+    if control.params < best.params:
+        return "But the control has fewer parameters, so it does not settle the question."
+    return "As far as one seed can tell, more parameters alone do not explain the lead."
+
+
+def accuracy_with_noise(trial: Trial, images: int) -> str:
+    """`93.10 % ± 0.70`: a validation accuracy and its 95 % interval, in points."""
+    if trial.val_accuracy is None:
+        return percent(None)
+    return f"{percent(trial.val_accuracy)} ± {100 * half_width(trial.val_accuracy, images):.2f}"

@@ -1,0 +1,150 @@
+"""The marks of the picture: each function draws one kind of trial into one panel."""
+
+from collections.abc import Iterable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+
+from reports.gains import half_width
+from reports.study import Study
+from reports.wording import block_type, objectives_in_words
+from search.trial import Role, Trial
+
+NEAR = 1.5  # the accuracy axis reaches this many spans of the full trainings below them
+LEAST_SPAN = 2.0  # per cent
+
+# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
+BLOCK_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#F0E442")
+BLOCK_MARKERS = ("o", "s", "^", "v")
+MIXED_COLOUR = "#CC79A7"
+GREY = "#8A8A8A"
+
+Style = tuple[str, str]
+
+
+def drawable(trials: Iterable[Trial], cost: str) -> list[Trial]:
+    """Those trials that have an accuracy and this cost."""
+    return [t for t in trials if t.val_accuracy is not None and t.objective(cost) is not None]
+
+
+def xy(trials: Sequence[Trial], cost: str) -> tuple[list[float], list[float]]:
+    """Costs and accuracies in per cent of drawable trials."""
+    costs = [float(trial.objective(cost) or 0.0) for trial in trials]
+    return costs, [100 * (trial.val_accuracy or 0.0) for trial in trials]
+
+
+def _floor(full: Sequence[Trial]) -> float:
+    """The accuracy in per cent under which stopped trials are drawn at the edge instead.
+
+    Without it an early stop at 20 % would press the gains that matter into one line.
+    """
+    if not full:
+        return 0.0
+    accuracies = xy(full, "params")[1]
+    span = max(max(accuracies) - min(accuracies), LEAST_SPAN)
+    return max(0.0, min(accuracies) - NEAR * span)
+
+
+def draw_stopped(axes: Axes, stopped: Sequence[Trial], full: Sequence[Trial], cost: str) -> None:
+    """Small hollow marks at the last accuracy; far below the `full` trainings, at the edge."""
+    floor = _floor(full)
+    points = list(zip(*xy(stopped, cost), strict=True))
+    for marker, label, shown in (
+        ("o", "stopped early, at its last accuracy", [p for p in points if p[1] >= floor]),
+        ("v", "stopped early, below the axis", [(x, floor) for x, y in points if y < floor]),
+    ):
+        if shown:
+            xs, ys = zip(*shown, strict=True)
+            axes.scatter(
+                xs, ys, s=14, marker=marker, label=label, facecolors="none", edgecolors=GREY,
+                linewidths=0.8,
+            )  # fmt: skip
+
+
+def draw_best_line(axes: Axes, full: Sequence[Trial], cost: str) -> None:
+    """The best accuracy that a cost buys, in this panel's two dimensions alone."""
+    points = sorted(zip(*xy([t for t in full if t.eligible], cost), strict=True))
+    best: list[tuple[float, float]] = []
+    for x, y in points:
+        if best and best[-1][0] == x:
+            best.pop()  # sorted: a later point of the same cost is the more accurate one
+        if not best or y > best[-1][1]:
+            best.append((x, y))
+    if len(best) > 1:
+        xs, ys = zip(*best, strict=True)
+        label = "best accuracy at this cost or less"
+        axes.step(xs, ys, where="post", color="#555555", linewidth=0.9, zorder=1, label=label)
+
+
+def draw_whiskers(axes: Axes, trials: Sequence[Trial], cost: str, images: int) -> None:
+    """The 95 % interval of each accuracy."""
+    if not trials:
+        return
+    costs, accuracies = xy(trials, cost)
+    halves = [100 * half_width(accuracy / 100, images) for accuracy in accuracies]
+    axes.errorbar(
+        costs, accuracies, yerr=halves, fmt="none", ecolor="#555555", elinewidth=0.7, capsize=2,
+        zorder=1.5, label="±1.96 standard errors from the validation images",
+    )  # fmt: skip
+
+
+def _styles(study: Study) -> dict[str, Style]:
+    """Colour and marker of each block type; the same in both panels and for any outcome."""
+    named = list(study.space.get("placement", {}).get("attention", {}))
+    seen = sorted({block_type(trial.architecture) for trial in study.trials} - {"mixed", *named})
+    known = {
+        name: (
+            BLOCK_COLOURS[index % len(BLOCK_COLOURS)],
+            BLOCK_MARKERS[index // len(BLOCK_COLOURS) % len(BLOCK_MARKERS)],
+        )
+        for index, name in enumerate([*named, *seen])
+    }
+    return {**known, "mixed": (MIXED_COLOUR, "o")}
+
+
+def draw_candidates(axes: Axes, study: Study, full: Sequence[Trial], cost: str) -> None:
+    """A point in its block's colour for each candidate; faint where it is not on the front."""
+    candidates = [trial for trial in full if trial.role is Role.CANDIDATE]
+    for name, (colour, marker) in _styles(study).items():
+        mine = [trial for trial in candidates if block_type(trial.architecture) == name]
+        left = [trial for trial in mine if trial not in study.front]
+        best = [trial for trial in mine if trial in study.front]
+        for trials, alpha in ((left, 0.45), (best, 1.0)):
+            if trials:
+                axes.scatter(
+                    *xy(trials, cost), s=34, c=colour, marker=marker, alpha=alpha, linewidths=0,
+                    zorder=2, label=name,
+                )  # fmt: skip
+
+
+def draw_compared(axes: Axes, full: Sequence[Trial], cost: str) -> None:
+    """Baseline and controls."""
+    for role, marker, size, label in (
+        (Role.BASELINE, "*", 130, "baseline: the plain backbone"),
+        (Role.CONTROL, "D", 36, "control: a residual block"),
+    ):
+        trials = [trial for trial in full if trial.role is role]
+        if trials:
+            axes.scatter(
+                *xy(trials, cost), s=size, c="black", marker=marker, linewidths=0, zorder=3,
+                label=label,
+            )  # fmt: skip
+
+
+def draw_front(axes: Axes, study: Study, front: Sequence[Trial], cost: str) -> None:
+    """A ring around each member of the front, and its number above its whisker."""
+    if not front:
+        return
+    label = f"front in {objectives_in_words(study.objectives)} together, with trial number"
+    costs, accuracies = xy(front, cost)
+    axes.scatter(
+        costs, accuracies, s=110, facecolors="none", edgecolors="black", linewidths=0.9, zorder=2.5,
+        label=label,
+    )  # fmt: skip
+    halo = [withStroke(linewidth=1.5, foreground="white")]
+    for trial, x, y in zip(front, costs, accuracies, strict=True):
+        top = y + 100 * half_width(y / 100, study.validation_images)
+        axes.annotate(
+            str(trial.number), (x, top), xytext=(0, 3), textcoords="offset points", ha="center",
+            size=7, zorder=4, path_effects=halo,
+        )  # fmt: skip

@@ -1,0 +1,129 @@
+"""How a study was measured, how sure one can be, and how to go on: the report's second half."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reports.gains import half_width
+from reports.study import Facts, Study
+from reports.wording import number_of
+from search.trial import Trial
+
+
+def how_measured(study: Study) -> list[str]:
+    """Machine, data, recipe and latency protocol, a bullet each; the unknown is left out."""
+    bullets = {
+        "Machine": _listed(study.machine),
+        "Data": _listed(study.data) or _listed(study.space.get("data", {})),
+        "Backbone": _listed(study.space.get("backbone", {})),
+        "Images": _listed(study.space.get("data", {})) if study.data else "",
+        "Recipe": _listed(study.space.get("training", {})),
+        "Search": _listed({**study.space.get("search", {}), **study.search}),
+        "Budgets": _listed(_budgets(study)),
+        "Space file": f"`{study.source}`" if study.source else "",
+        "Workers": _workers(study.trials),
+        "Latency": _latency(study.trials),
+    }
+    return [f"- **{name}:** {text}" for name, text in bullets.items() if text]
+
+
+def how_sure(study: Study) -> list[str]:
+    """What the numbers cannot say."""
+    images = study.validation_images
+    rate = _typical_accuracy(study)
+    seed = "one seed" if study.seed is None else f"one seed ({study.seed})"
+    return [
+        f"- Every architecture was trained once, with {seed}: how much another seed would move it "
+        "is not known here and comes on top of the intervals above.",
+        f"- Accuracies are read on {images:,} validation images: around {100 * rate:.0f} % that is "
+        f"±{100 * half_width(rate, images):.2f} points (1.96 standard errors). Gains are compared "
+        "as if read on independent images, which is cautious.",
+        "- The front is picked by the same validation images it is shown with, from many "
+        "candidates, so its best accuracies are a little too good.",
+        "- The test split was never read.",
+        f"- Latency was measured {_meanwhile(study.trials)}; compare it within this study only.",
+    ]
+
+
+def how_to_go_on(study: Study) -> list[str]:
+    """What a person can do next."""
+    where = f"`{study.source}`" if study.source else "the space file"
+    now = study.search.get("trials")
+    trials = f" (now {now})" if now is not None else ""
+    return [
+        f"- Search on: raise `search.trials`{trials} in {where} and run the same command again; "
+        "trials that ended are kept.",
+        "- Look at every trial: "
+        f"`optuna-dashboard sqlite:///runs/{study.name}/study.db` shows the study in a browser.",
+        "- Make sure: train the front's architectures again with other seeds before believing a "
+        "gain of the size of the noise.",
+    ]
+
+
+def _listed(facts: Facts) -> str:
+    """`name cifar10, split_seed 0, …` in the words of the space file."""
+    return ", ".join(f"{key} `{_shown(value)}`" for key, value in _flat(facts) if value is not None)
+
+
+def _flat(facts: Facts, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _budgets(study: Study) -> Facts:
+    objectives = study.space.get("objectives", {})
+    return {key: value for key, value in objectives.items() if key != "minimize"}
+
+
+def _workers(trials: tuple[Trial, ...]) -> str:
+    """The different kinds of worker that trained, as latencies of several do not compare."""
+    kinds = {
+        f"{w.processor}, device `{w.device}`, {number_of(w.threads, 'thread')}, Paddle {w.paddle}"
+        + (f", MKL_DEBUG_CPU_TYPE={w.mkl_debug_cpu_type}" if w.mkl_debug_cpu_type else "")
+        for w in (trial.worker for trial in trials)
+        if w is not None
+    }
+    text = "; ".join(sorted(kinds))
+    return f"{text} (several kinds: their times do not compare)" if len(kinds) > 1 else text
+
+
+def _latency(trials: tuple[Trial, ...]) -> str:
+    known = [trial.latency for trial in trials if trial.latency]
+    if not known:
+        return ""
+    runs = sorted(latency.runs for latency in known)
+    many = str(runs[0]) if runs[0] == runs[-1] else f"{runs[0]} to {runs[-1]}"
+    batches = ", ".join(str(batch) for batch in sorted({latency.batch for latency in known}))
+    sizes = ", ".join(f"{s} × {s}" for s in sorted({latency.image_size for latency in known}))
+    return (
+        f"median of {many} forward passes after a warm-up, in eval mode, batch {batches}, "
+        f"{sizes} pixels, on the worker's device, before the training, {_meanwhile(trials)}"
+    )
+
+
+def _meanwhile(trials: tuple[Trial, ...]) -> str:
+    """What the machine did while latencies were measured."""
+    quiet = [trial.latency.quiet for trial in trials if trial.latency]
+    if quiet and all(quiet):
+        return "while this program's other trainings on the machine were held off"
+    if any(quiet):
+        return (
+            f"in {sum(quiet)} of {len(quiet)} trials while this program's other trainings on the "
+            "machine were held off, in the rest while they ran"
+        )
+    return "while other trainings ran on the machine"
+
+
+def _typical_accuracy(study: Study) -> float:
+    shown = study.baseline or next(iter(study.front), None)
+    return 0.5 if shown is None or shown.val_accuracy is None else shown.val_accuracy

@@ -1,0 +1,84 @@
+"""`Study`: everything a report says, as values read once from the ledger."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from reports.gains import baseline_of, controls_of
+from search.front import front
+from search.ledger import Ledger
+from search.trial import State, Trial
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study at one moment.
+
+    `space` is what all trials share, as the space file says it; `machine`, `data` and `search`
+    hold what the search noted and may lack any key.
+    """
+
+    name: str
+    objectives: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    space: Facts
+    machine: Facts = field(default_factory=dict)
+    data: Facts = field(default_factory=dict)
+    search: Facts = field(default_factory=dict)
+    source: str | None = None
+
+    @classmethod
+    def read(cls, run_folder: Path) -> Self:
+        """The study in a run's folder. Raises InputError or StorageError as `Ledger.read` does."""
+        ledger = Ledger.read(run_folder)
+        source = ledger.facts("source")
+        return cls(
+            name=run_folder.resolve().name,
+            objectives=ledger.objectives,
+            trials=tuple(ledger.trials()),
+            space=ledger.space,
+            machine=ledger.facts("machine") or {},
+            data=ledger.facts("data") or {},
+            search=ledger.facts("search") or {},
+            source=None if source is None else str(source),
+        )
+
+    @property
+    def validation_images(self) -> int:
+        """How many images every validation accuracy was read on."""
+        return int(self.space["data"]["validation_images"])
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs of a full training."""
+        epochs: int | None = self.space.get("training", {}).get("epochs")
+        return epochs
+
+    @property
+    def seed(self) -> int | None:
+        """The seed every trial was trained with."""
+        seed: int | None = self.space.get("search", {}).get("seed")
+        return seed
+
+    @cached_property
+    def front(self) -> list[Trial]:
+        """The front over all objectives, by falling accuracy."""
+        return front(self.trials, self.objectives)
+
+    @property
+    def baseline(self) -> Trial | None:
+        """The fully trained baseline, if there is one."""
+        return baseline_of(self.trials)
+
+    @property
+    def controls(self) -> list[Trial]:
+        """The fully trained controls."""
+        return controls_of(self.trials)
+
+    def in_state(self, state: State) -> list[Trial]:
+        """The trials in one state, by number."""
+        return [trial for trial in self.trials if trial.state is state]

@@ -1,0 +1,115 @@
+"""A study as tables: one row per trial, and the front with its gains over the baseline."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from reports.gains import baseline_of, gain_over
+from search.front import front
+from search.trial import Trial
+
+TRIAL = "trial"
+PLACEMENTS = "placements"
+VAL_ACCURACY = "val_accuracy"
+GAIN = "gain"
+GAIN_INTERVAL = "gain_interval"
+WITHIN_NOISE = "within_noise"
+
+# Column -> dtype, in the order of the columns; all can hold missing values.
+TRIAL_COLUMNS: Mapping[str, str] = {
+    TRIAL: "Int64",
+    "state": "string",
+    "role": "string",
+    "reason": "string",
+    "architecture_id": "string",
+    PLACEMENTS: "string",
+    VAL_ACCURACY: "Float64",
+    "params": "Int64",
+    "summary_params": "Int64",
+    "macs": "Int64",
+    "latency_ms": "Float64",
+    "latency_p90_ms": "Float64",
+    "epochs": "Int64",
+    "train_seconds": "Float64",
+    "images_per_second": "Float64",
+    "threads": "Int64",
+    "device": "string",
+    "host": "string",
+}
+FRONT_COLUMNS: Mapping[str, str] = {
+    **TRIAL_COLUMNS,
+    GAIN: "Float64",
+    GAIN_INTERVAL: "Float64",
+    WITHIN_NOISE: "boolean",
+}
+
+
+def trials_table(trials: Iterable[Trial]) -> pd.DataFrame:
+    """One row per trial, by number. Accuracies are fractions, `epochs` are those that were done."""
+    rows = [_trial_row(trial) for trial in sorted(trials, key=lambda trial: trial.number)]
+    return _frame(rows, TRIAL_COLUMNS)
+
+
+def front_table(
+    trials: Sequence[Trial], objectives: Sequence[str], validation_images: int
+) -> pd.DataFrame:
+    """The front by falling accuracy, with each member's gain over the baseline.
+
+    `gain` is the difference of the validation accuracies (a fraction), `gain_interval` half its
+    95 % interval from the number of validation images, `within_noise` whether the gain is no
+    larger. The baseline's own gain is 0 with no interval; without a baseline all are missing.
+    """
+    baseline = baseline_of(trials)
+    members = front(trials, objectives)
+    rows = [_trial_row(t) | _gain_row(t, baseline, validation_images) for t in members]
+    return _frame(rows, FRONT_COLUMNS)
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """The table as CSV text: six decimals for every number that is not a count."""
+    return str(table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
+
+
+def _frame(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> pd.DataFrame:
+    data = {
+        name: pd.array([row[name] for row in rows], dtype=dtype)  # type: ignore[call-overload]
+        for name, dtype in columns.items()
+    }
+    return pd.DataFrame(data)
+
+
+def _trial_row(trial: Trial) -> dict[str, object]:
+    latency, worker = trial.latency, trial.worker
+    return {
+        TRIAL: trial.number,
+        "state": trial.state.value,
+        "role": trial.role.value,
+        "reason": trial.reason or None,
+        "architecture_id": trial.architecture_id,
+        PLACEMENTS: trial.architecture.describe(),
+        VAL_ACCURACY: trial.val_accuracy,
+        "params": trial.params,
+        "summary_params": trial.summary_params,
+        "macs": trial.macs,
+        "latency_ms": trial.latency_ms,
+        "latency_p90_ms": latency.p90_ms if latency else None,
+        "epochs": len(trial.curve),
+        "train_seconds": trial.train_seconds if trial.curve else None,
+        "images_per_second": trial.images_per_second,
+        "threads": worker.threads if worker else None,
+        "device": worker.device if worker else None,
+        "host": worker.host if worker else None,
+    }
+
+
+def _gain_row(trial: Trial, baseline: Trial | None, images: int) -> dict[str, object]:
+    if baseline is not None and trial.number == baseline.number:
+        return {GAIN: 0.0, GAIN_INTERVAL: None, WITHIN_NOISE: None}
+    gained = gain_over(trial, baseline, images)
+    if gained is None:
+        return {GAIN: None, GAIN_INTERVAL: None, WITHIN_NOISE: None}
+    return {
+        GAIN: gained.value,
+        GAIN_INTERVAL: gained.half_width,
+        WITHIN_NOISE: gained.within_noise,
+    }

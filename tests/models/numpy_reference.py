@@ -1,0 +1,115 @@
+"""The blocks in float64 NumPy, written from the papers' formulas and not from our layers.
+
+`x` is `[N, C, H, W]`; `w` holds weights by the formula's letters, matrices as `[outputs, inputs]`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+Array = np.ndarray
+Weights = Mapping[str, Array]
+
+
+def nonlocal_block(x: Array, w: Weights, *, mode: str, subsample: bool, scale: bool) -> Array:
+    """`x + BN(W_z y)`, `y_i = Σ_j w_ij g(x_j)`; without `bn_*` in `w` there is no batch norm."""
+    out = np.empty_like(x)
+    for n, image in enumerate(x):
+        values = _columns(
+            _pooled(_project(image, w, "g")) if subsample else _project(image, w, "g")
+        )
+        queries, keys = image, image
+        if mode != "gaussian":
+            queries, keys = _project(image, w, "theta"), _project(image, w, "phi")
+        keys = _columns(_pooled(keys) if subsample else keys)
+        queries = _columns(queries)
+        y = np.zeros((queries.shape[1], values.shape[0]))
+        for i in range(queries.shape[1]):
+            scores = np.array([queries[:, i] @ keys[:, j] for j in range(keys.shape[1])])
+            if mode == "dot_product":
+                weights = scores / keys.shape[1]
+            else:
+                weights = softmax(scores / np.sqrt(len(queries)) if scale else scores)
+            y[i] = values @ weights
+        z = w["z_weight"] @ y.T + w["z_bias"][:, None]
+        if "bn_gamma" in w:
+            z = batch_norm(z.T, w, "bn").T
+        out[n] = image + z.reshape(image.shape)
+    return out
+
+
+def global_context(x: Array, w: Weights, *, pooling: str, fusion: str) -> Array:
+    """`x·σ(T_mul(ctx)) + T_add(ctx)`, of which `fusion` names the parts that are there."""
+    out = np.empty_like(x)
+    for n, image in enumerate(x):
+        columns = _columns(image)
+        context = columns.mean(axis=1)
+        if pooling == "attention":
+            context = columns @ softmax(w["k_weight"][0] @ columns + w["k_bias"])
+        result = image
+        if "mul" in fusion:
+            result = result * sigmoid(_transform(context, w, "mul"))[:, None, None]
+        if "add" in fusion:
+            result = result + _transform(context, w, "add")[:, None, None]
+        out[n] = result
+    return out
+
+
+def squeeze_excitation(x: Array, w: Weights) -> Array:
+    """`x·σ(W2 ReLU(W1 GAP x))`."""
+    pooled = x.mean(axis=(2, 3))
+    hidden = np.maximum(pooled @ w["1_weight"].T + w.get("1_bias", 0.0), 0)
+    gate = sigmoid(hidden @ w["2_weight"].T + w.get("2_bias", 0.0))
+    return x * gate[:, :, None, None]
+
+
+def bridge_attention(x: Array, earlier: Sequence[Array], w: Weights) -> Array:
+    """`x·σ(W_g ReLU(Σ_i BN_i(W_i GAP(F_i))))`, x being the last F_i."""
+    total = 0.0
+    for i, features in enumerate((*earlier, x)):
+        pooled = features.mean(axis=(2, 3))
+        total = total + batch_norm(pooled @ w[f"{i}_weight"].T, w, f"bn{i}")
+    gate = sigmoid(np.maximum(total, 0) @ w["g_weight"].T)
+    return x * gate[:, :, None, None]
+
+
+def batch_norm(rows: Array, w: Weights, name: str, epsilon: float = 1e-5) -> Array:
+    """`[…, C]` by the running statistics."""
+    scaled = (rows - w[f"{name}_mean"]) / np.sqrt(w[f"{name}_var"] + epsilon)
+    return scaled * w[f"{name}_gamma"] + w[f"{name}_beta"]
+
+
+def sigmoid(values: Array) -> Array:
+    return 1 / (1 + np.exp(-values))
+
+
+def softmax(scores: Array) -> Array:
+    """Of one row."""
+    exponents = np.exp(scores - scores.max())
+    return exponents / exponents.sum()
+
+
+def _transform(context: Array, w: Weights, name: str) -> Array:
+    """Conv C→P, layer norm over P with ε 1e-5, ReLU, conv P→C, of one image's context `[C]`."""
+    hidden = w[f"{name}_in_weight"] @ context + w[f"{name}_in_bias"]
+    hidden = (hidden - hidden.mean()) / np.sqrt(hidden.var() + 1e-5)
+    hidden = np.maximum(hidden * w[f"{name}_ln_gamma"] + w[f"{name}_ln_beta"], 0)
+    return w[f"{name}_out_weight"] @ hidden + w[f"{name}_out_bias"]
+
+
+def _project(image: Array, w: Weights, name: str) -> Array:
+    return np.einsum("oc,chw->ohw", w[f"{name}_weight"], image) + w[f"{name}_bias"][:, None, None]
+
+
+def _pooled(image: Array) -> Array:
+    """The largest of every whole 2×2 square; an odd last row or column is left out."""
+    channels, height, width = image.shape
+    out = np.empty((channels, height // 2, width // 2))
+    for i in range(height // 2):
+        for j in range(width // 2):
+            out[:, i, j] = image[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max(axis=(1, 2))
+    return out
+
+
+def _columns(image: Array) -> Array:
+    return image.reshape(len(image), -1)

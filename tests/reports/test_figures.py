@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import pytest
+from example_study import (
+    GC,
+    MIXED,
+    OBJECTIVES,
+    RESIDUAL,
+    SPACE,
+    architecture,
+    trial,
+)
+
+from reports.figures import draw, write_figure
+from reports.study import Study
+from search.trial import Role, State, Trial
+
+BASELINE = trial(0, 0.90, role=Role.BASELINE, placed=architecture())
+
+
+def study(*trials: Trial, name: str = "study") -> Study:
+    return Study(name, OBJECTIVES, trials, SPACE)
+
+
+def legend(shown: Study) -> list[str]:
+    return [text.get_text() for text in draw(shown).legends[0].get_texts()]
+
+
+def test_picture_is_1600_by_700(example_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pareto.png"
+    write_figure(Study.read(example_run), path)
+    data = path.read_bytes()
+    assert len(data) > 10_000
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    assert (width, height) == (1600, 700)
+
+
+def test_legend_names_what_is_drawn() -> None:
+    shown = study(
+        BASELINE,
+        trial(1, 0.91, role=Role.CONTROL, placed=RESIDUAL, params=12_000_000),
+        trial(2, 0.92),
+        trial(3, 0.93, placed=GC, params=11_400_000),
+        trial(4, 0.915, placed=MIXED, params=11_500_000),
+        trial(5, 0.895, state=State.STOPPED),
+        trial(6, 0.2, state=State.STOPPED),
+    )
+    labels = legend(shown)
+    assert {"se", "gc", "mixed"} < set(labels)
+    for words in ("baseline", "control", "stopped early, at", "stopped early, below", "front in"):
+        assert any(label.startswith(words) for label in labels), words
+    assert len(labels) == len(set(labels))
+
+
+def test_early_stops_do_not_flatten_the_axis() -> None:
+    figure = draw(study(BASELINE, trial(2, 0.92), trial(3, 0.1, state=State.STOPPED)))
+    assert figure.axes[0].get_ylim()[0] > 80
+
+
+def test_wide_spans_are_logarithmic() -> None:
+    figure = draw(study(trial(1, 0.9, params=1_000), trial(2, 0.95, params=1_000_000)))
+    assert [axes.get_xscale() for axes in figure.axes] == ["log", "linear"]
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        (),
+        (BASELINE,),
+        (trial(1, 0.9, latency_ms=None),),
+        (trial(1, 1.0), trial(2, 0.0)),
+        (trial(1, 0.9, state=State.STOPPED),),
+        (trial(1, state=State.INFEASIBLE, latency_ms=None),),
+        (trial(1, 0.9), trial(2, 0.9)),
+    ],
+)
+def test_degenerate_studies_have_a_picture(trials: tuple[Trial, ...], tmp_path: Path) -> None:
+    path = tmp_path / "pareto.png"
+    write_figure(study(*trials, name="a $\\frac$ 研究"), path)
+    assert path.stat().st_size > 10_000

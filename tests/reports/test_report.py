@@ -1,0 +1,194 @@
+import dataclasses
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from example_study import (
+    BRIDGE,
+    EPOCHS,
+    GC,
+    GOLDEN,
+    GOLDEN_FILES,
+    IMAGES,
+    OBJECTIVES,
+    RESIDUAL,
+    SE,
+    SPACE,
+    architecture,
+    latency,
+    trial,
+)
+
+from models.errors import StorageError
+from reports.__main__ import main
+from reports.markdown import report
+from reports.study import Study
+from reports.write import write_report
+from search.ledger import Ledger
+from search.trial import Role, State, Trial
+
+ROOT = Path(__file__).parents[2]
+BASELINE = trial(0, 0.90, role=Role.BASELINE, placed=architecture(), params=11_000_000)
+CONTROL = trial(1, 0.90, role=Role.CONTROL, placed=RESIDUAL, params=12_000_000, latency_ms=12)
+
+
+def study(*trials: Trial) -> Study:
+    return Study("study", OBJECTIVES, trials, SPACE)
+
+
+@pytest.fixture(scope="module")
+def written(example_run: Path) -> Path:
+    return write_report(example_run)
+
+
+@pytest.mark.parametrize("name", GOLDEN_FILES)
+def test_report_is_the_golden_one(written: Path, name: str) -> None:
+    golden = (GOLDEN / name).read_text(encoding="utf-8")
+    assert (written / name).read_text(encoding="utf-8") == golden
+
+
+def test_report_lies_in_the_run_folder_with_nothing_else(example_run: Path, written: Path) -> None:
+    assert written == example_run / "report"
+    names = {path.name for path in written.iterdir()}
+    assert names == {*GOLDEN_FILES, "pareto.png"}
+
+
+def test_front_file_holds_complete_trials_only(written: Path) -> None:
+    lines = (written / "pareto.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert len(lines) == 4
+    assert all(",complete," in line for line in lines)
+
+
+def test_gains_within_noise_are_called_so() -> None:
+    text = report(study(BASELINE, CONTROL, trial(2, 0.905)))
+    assert "No gain over the baseline is larger than the noise of 5,000 validation images" in text
+    assert "+0.50 ± 1.16 points, within noise" in text
+
+
+def test_a_real_gain_is_called_so() -> None:
+    text = report(study(BASELINE, CONTROL, trial(2, 0.95)))
+    assert "All gains over the baseline exceed the noise" in text
+    assert "more parameters alone do not explain the lead" in text
+
+
+@pytest.mark.parametrize(
+    ("control", "params", "verdict"),
+    [
+        (0.949, 12_000_000, "may explain the gain"),
+        (0.990, 12_000_000, "more parameters alone gain more"),
+        (0.900, 11_000_001, "the control has fewer parameters"),
+    ],
+)
+def test_control_is_weighed_against_the_best(control: float, params: int, verdict: str) -> None:
+    residual = trial(1, control, role=Role.CONTROL, placed=RESIDUAL, params=params, latency_ms=20.0)
+    assert verdict in report(study(BASELINE, residual, trial(2, 0.95)))
+
+
+def test_cheapest_picks_are_above_the_baseline() -> None:
+    small_but_worse = trial(2, 0.80, placed=GC, params=1_000_000, latency_ms=5.0)
+    small = trial(3, 0.93, placed=BRIDGE, params=11_100_000, latency_ms=12.0)
+    fast = trial(4, 0.94, placed=SE, params=11_300_000, latency_ms=10.5)
+    text = report(study(BASELINE, small_but_worse, small, fast))
+    assert "**Most accurate:** trial 4" in text
+    assert "**Fewest parameters above the baseline:** trial 3" in text
+    assert "**Fastest above the baseline:** trial 4" in text
+
+
+@pytest.mark.parametrize(
+    ("trials", "words"),
+    [
+        ((), "No candidate has been fully trained yet"),
+        ((BASELINE,), "No candidate has been fully trained yet"),
+        ((trial(2, 0.9),), "No fully trained baseline"),
+        ((BASELINE, trial(2, 0.8, latency_ms=20.0)), "No candidate is on the front"),
+        ((trial(2, state=State.RUNNING, latency_ms=None),), "1 not ended"),
+        ((BASELINE, trial(2, 0.95)), "No control was fully trained"),
+    ],
+)
+def test_degenerate_studies_have_a_report(trials: tuple[Trial, ...], words: str) -> None:
+    assert words in report(study(*trials))
+
+
+def test_over_budget_baseline_is_beside_the_front_and_says_why() -> None:
+    heavy = dataclasses.replace(BASELINE, over_budget=(("max_latency_ms", 1.25),))
+    text = report(study(heavy, trial(2, 0.8, latency_ms=20.0)))
+    assert "(not on the front: 1.25 times max_latency_ms)" in text
+
+
+def test_reasons_cannot_break_the_table() -> None:
+    text = report(study(trial(0, 0.1, state=State.FAILED, reason="a | b\n# title <b>")))
+    assert "| a \\| b # title &lt;b> |" in text
+
+
+def test_space_without_optional_parts() -> None:
+    bare = Study("bare", OBJECTIVES, (trial(0, 0.9),), {"data": {"validation_images": IMAGES}})
+    assert "search.trials" in report(bare)
+
+
+@pytest.mark.parametrize(
+    ("quiet", "words"),
+    [
+        ((True, True), "measured while this program's other trainings on the machine were held"),
+        ((True, False), "measured in 1 of 2 trials while"),
+        ((False, False), "measured while other trainings ran on the machine"),
+    ],
+)
+def test_report_says_what_ran_beside_the_latency(quiet: tuple[bool, ...], words: str) -> None:
+    trials = [
+        dataclasses.replace(
+            trial(number, 0.9), latency=dataclasses.replace(latency(10.0), quiet=held_off)
+        )
+        for number, held_off in enumerate(quiet)
+    ]
+    assert words in report(study(*trials))
+
+
+def test_epochs_of_the_space() -> None:
+    assert study().epochs == EPOCHS
+    assert study().seed == 0
+
+
+def test_report_command_needs_no_paddle_and_no_ray(example_run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(example_run, tmp_path / "copy")
+    program = (
+        "import runpy, sys\n"
+        f"sys.argv = ['reports', {str(folder)!r}]\n"
+        "try: runpy.run_module('reports', run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "print([m for m in ('paddle', 'ray', 'torch', 'IPython') if m in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout == f"Report: {folder / 'report' / 'report.md'}\n[]\n"
+
+
+def test_errors_are_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "there is no study here" in capsys.readouterr().err
+    (tmp_path / "study.db").write_bytes(b"no database at all")
+    assert main([str(tmp_path)]) == StorageError.exit_code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "Traceback" not in error
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    Ledger.open(tmp_path, OBJECTIVES, SPACE)
+    (tmp_path / "report").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_report(tmp_path)
+
+
+def test_an_empty_study_has_a_report(tmp_path: Path) -> None:
+    Ledger.open(tmp_path, OBJECTIVES, SPACE)
+    folder = write_report(tmp_path)
+    assert (folder / "pareto.csv").read_text(encoding="utf-8").count("\n") == 1
+    assert (folder / "pareto.png").stat().st_size > 10_000

@@ -1,0 +1,91 @@
+import math
+
+import pandas as pd
+import pytest
+from example_study import IMAGES, OBJECTIVES, architecture, trial
+
+from reports.gains import gain, half_width
+from reports.tables import FRONT_COLUMNS, TRIAL_COLUMNS, front_table, to_csv, trials_table
+from search.trial import Role, State
+
+FIRST = [
+    "trial", "state", "role", "reason", "architecture_id", "placements", "val_accuracy", "params",
+    "summary_params", "macs", "latency_ms", "latency_p90_ms", "epochs", "train_seconds",
+    "images_per_second", "threads", "device", "host",
+]  # fmt: skip
+
+
+def test_trials_are_rows_by_number() -> None:
+    late = trial(7, 0.1, state=State.STOPPED, reason="patience: none")
+    table = trials_table([late, trial(2, 0.5, 0.9)])
+    assert list(table.columns) == FIRST
+    assert list(table["trial"]) == [2, 7]
+    row = table.iloc[0]
+    assert row["placements"] == "stage3.block2.before_add=se(reduction=4)"
+    assert row["val_accuracy"] == 0.9
+    assert row["epochs"] == 2
+    assert row["train_seconds"] == 40
+    assert row["latency_p90_ms"] == 12.5
+    assert row["host"] == "worker-a"
+    assert table.iloc[1]["state"] == "stopped"
+
+
+def test_what_is_not_known_is_missing() -> None:
+    table = trials_table([trial(0, state=State.RUNNING, latency_ms=None)])
+    for column in ("val_accuracy", "latency_ms", "train_seconds", "threads", "host", "reason"):
+        assert table[column].isna().all()
+    assert table["epochs"].iloc[0] == 0
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_dtypes_do_not_depend_on_the_rows(rows: int) -> None:
+    trials = [trial(0, 0.9)][:rows]
+    assert {k: str(v) for k, v in trials_table(trials).dtypes.items()} == dict(TRIAL_COLUMNS)
+    table = front_table(trials, OBJECTIVES, IMAGES)
+    assert {k: str(v) for k, v in table.dtypes.items()} == dict(FRONT_COLUMNS)
+
+
+def test_gains_and_intervals_by_hand() -> None:
+    # p = 0.9 and q = 0.8, n = 100: 1.96 · sqrt(0.0009 + 0.0016) = 1.96 · 0.05 = 0.098
+    trials = [
+        trial(0, 0.80, role=Role.BASELINE, placed=architecture(), params=100),
+        trial(1, 0.90, params=200),
+    ]
+    table = front_table(trials, OBJECTIVES, 100)
+    assert list(table["trial"]) == [1, 0]
+    assert table["gain"].iloc[0] == pytest.approx(0.1)
+    assert table["gain_interval"].iloc[0] == pytest.approx(0.098)
+    assert not table["within_noise"].iloc[0]
+    assert table["gain"].iloc[1] == 0
+    assert pd.isna(table["gain_interval"].iloc[1])
+    assert front_table(trials, OBJECTIVES, 90)["within_noise"].iloc[0]
+
+
+def test_half_width_of_one_accuracy() -> None:
+    assert half_width(0.5, 10_000) == pytest.approx(0.0098)
+    assert gain(0.5, 0.5, 10_000).half_width == pytest.approx(0.0098 * math.sqrt(2))
+
+
+def test_no_baseline_no_gain() -> None:
+    table = front_table([trial(1, 0.9)], OBJECTIVES, IMAGES)
+    assert table["gain"].isna().all()
+    assert table["within_noise"].isna().all()
+
+
+def test_an_unfinished_baseline_is_none() -> None:
+    baseline = trial(0, 0.5, role=Role.BASELINE, state=State.FAILED)
+    assert front_table([baseline, trial(1, 0.9)], OBJECTIVES, IMAGES)["gain"].isna().all()
+
+
+def test_stopped_trials_are_never_on_the_front() -> None:
+    others = [
+        trial(n, 0.99, params=1, latency_ms=0.1, state=state)
+        for n, state in enumerate(State, start=1)
+        if state is not State.COMPLETE
+    ]
+    assert list(front_table([trial(0, 0.5), *others], OBJECTIVES, IMAGES)["trial"]) == [0]
+
+
+def test_csv_has_six_decimals_and_whole_counts() -> None:
+    line = to_csv(trials_table([trial(0, 0.9)])).splitlines()[1]
+    assert ",0.900000,11200000," in line
