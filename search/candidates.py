@@ -16,8 +16,11 @@ from search.space import BlockChoices, Space
 
 
 def choose(space: Space, trial: optuna.Trial) -> Architecture:
-    """The architecture whose parameters the sampler behind `trial` chooses."""
-    count = trial.suggest_int("placements", 0, space.file.placement.at_most)
+    """The architecture whose parameters the sampler behind `trial` chooses: never the baseline.
+
+    That one is always in the study, and nothing is cheaper: a sampler that may choose it does.
+    """
+    count = trial.suggest_int("placements", 1, space.file.placement.at_most)
     by_name = {str(slot): slot for slot in space.slots}
     placed: dict[Slot, Placement] = {}
     for index in range(1, count + 1):

@@ -57,7 +57,8 @@ class Driver:
         self._proposer = Proposer(space, ledger)
         self._trials = {trial.number: trial for trial in ledger.trials()}
         self._running: set[int] = set()
-        self._gave_up = False  # proposing, after too many candidates over budget
+        self._infeasible_in_a_row = 0
+        self._gave_up = False
         held = {trial.architecture_id for trial in self._trials.values()}
         self._again = deque(n for n, t in self._trials.items() if t.state is State.RUNNING)
         self._fixed = deque(
@@ -82,9 +83,7 @@ class Driver:
             number = self._again.popleft()
             self._ledger.restart(number)
             return self._assign(number)
-        if self._gave_up:
-            return self._exhausted()
-        for _ in range(MAX_INFEASIBLE_IN_A_ROW):
+        while self._infeasible_in_a_row < MAX_INFEASIBLE_IN_A_ROW:
             if self._enough():
                 return NoTask.NEVER if not self._running else NoTask.LATER
             proposal = self._next_proposal()
@@ -93,10 +92,12 @@ class Driver:
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
-        self._gave_up = True
-        self._watcher.notice(
-            f"{MAX_INFEASIBLE_IN_A_ROW} candidates in a row were over budget; no more are proposed"
-        )
+        if not self._gave_up:
+            self._gave_up = True
+            self._watcher.notice(
+                f"{MAX_INFEASIBLE_IN_A_ROW} candidates in a row were over budget; "
+                "no more are proposed"
+            )
         return self._exhausted()
 
     def answered(self, number: int, answer: Answer) -> bool:
@@ -123,8 +124,11 @@ class Driver:
     def _feasible(self, number: int) -> bool:
         trial = self._refresh(number)
         if trial.over_budget and trial.role is Role.CANDIDATE:
+            self._infeasible_in_a_row += 1
             self._ledger.infeasible(number, dict(trial.over_budget))
             return self._end(number)
+        if trial.role is Role.CANDIDATE:
+            self._infeasible_in_a_row = 0
         self._watcher.trial_advanced(trial)
         return True
 
@@ -173,6 +177,7 @@ class Driver:
         self._proposer.entered(self._ledger, number)
         trial = self._refresh(number)
         if trial.state is State.INFEASIBLE:
+            self._infeasible_in_a_row += 1
             self._watcher.trial_ended(trial)
         return number
 

@@ -70,10 +70,8 @@ class Proposer:
 
 
 def baseline_proposal(space: Space) -> Proposal:
-    """The plain backbone, in terms the sampler can learn from."""
-    high = space.file.placement.at_most
-    distribution = optuna.distributions.IntDistribution(0, high)
-    return Proposal(space.baseline, Role.BASELINE, {"placements": 0}, {"placements": distribution})
+    """The plain backbone, which the sampler could not have chosen."""
+    return Proposal(space.baseline, Role.BASELINE)
 
 
 def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:

@@ -4,10 +4,15 @@ Ray Tune places trials on CPUs and GPUs and keeps worker processes alive between
 tried, kept and stopped is the driver's to say, and Ray's own record of it is thrown away.
 """
 
+import atexit
+import contextlib
 import logging
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 # Read by Ray when it is imported: no usage reports, no log files of its own for every trial, no
@@ -32,6 +37,7 @@ from trainers.environment import worker_environment
 from trainers.messages import Answer
 
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
+SHUTDOWN_S = 6.0
 LOST = "the worker process died (killed, crashed or out of memory)"
 
 Value = TypeVar("Value")
@@ -50,7 +56,29 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption) -> Non
         _run_tune(driver, search, interruption)
     finally:
         if ours:
-            ray.shutdown()
+            _stop_ray()
+
+
+def _stop_ray() -> None:
+    """Ends Ray's processes, by force where Ray waits for one that is gone.
+
+    A signal to the whole process group, as `timeout` and service managers send it, also ends Ray's
+    daemons; Ray's own shutdown then waits for their answer, sometimes for ever.
+    """
+    shutdown = threading.Thread(target=ray.shutdown, daemon=True)
+    shutdown.start()
+    shutdown.join(SHUTDOWN_S)
+    if shutdown.is_alive():
+        atexit.unregister(ray.shutdown)  # it would wait again
+        for process in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+
+def _children() -> list[int]:
+    """This process's children: Ray's daemons; its workers end with them."""
+    listings = Path("/proc/self/task").glob("*/children")
+    return [int(number) for listing in listings for number in listing.read_text().split()]
 
 
 def worker_count(search: SearchConfig, cores: int, gpus: float) -> int:

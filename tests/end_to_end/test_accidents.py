@@ -1,0 +1,156 @@
+"""Ctrl-C, a second driver, a killed worker, GPUs that are not there: real signals and processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from search.ledger import Ledger
+from search.trial import State
+
+pytestmark = pytest.mark.slow
+LONG = ("-o", "training.epochs=40", "-o", "search.trials=4")
+
+
+def wait_for(process, text, limit_s=120):
+    """Reads the program's lines until one holds `text`."""
+    deadline = time.monotonic() + limit_s
+    for line in process.stdout:
+        if text in line:
+            return line
+        assert time.monotonic() < deadline, f"no {text!r} in {limit_s} s"
+    raise AssertionError(f"the program ended without {text!r}: {process.stderr.read()}")
+
+
+def descendants(pid):
+    """All living processes below `pid`."""
+    children = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(stat.parent.name))
+    found, queue = set(), [pid]
+    while queue:
+        for child in children.get(queue.pop(), ()):
+            found.add(child)
+            queue.append(child)
+    return found
+
+
+def is_alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_cleanly_and_the_same_command_continues(program, number, code):
+    process = program.start(*LONG)
+    wait_for(process, "epoch 3/40")
+    below = descendants(process.pid)
+    assert below
+    os.killpg(process.pid, number)  # as the terminal does: the whole group gets it
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, out + err
+    assert "continues" in err
+    assert "Traceback" not in out + err
+    before = Ledger.read(program.runs / "smoke").trials()
+    assert [trial.state for trial in before] == [State.RUNNING] * 2
+    deadline = time.monotonic() + 10
+    while any(map(is_alive, below)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not [pid for pid in below if is_alive(pid)], "processes are left behind"
+
+    done = program.run(*LONG)
+    assert done.returncode == 0, done.stderr
+    after = Ledger.read(program.runs / "smoke").trials()
+    assert [t.architecture_id for t in after[:2]] == [t.architecture_id for t in before]
+    assert len(after) == 4
+    assert len({t.architecture_id for t in after}) == 4
+    assert all(t.state in {State.COMPLETE, State.STOPPED} for t in after)
+    assert all([e.epoch for e in t.curve] == list(range(1, len(t.curve) + 1)) for t in after)
+
+
+def test_a_second_driver_is_sent_away(program):
+    first = program.start(*LONG)
+    try:
+        wait_for(first, "began")
+        second = program.run(*LONG)
+        assert second.returncode == 5
+        assert f"process {first.pid}" in second.stderr
+    finally:
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=60)
+
+
+def test_a_killed_worker_fails_its_trial_and_the_search_goes_on(program):
+    process = program.start("-o", "training.epochs=60", "-o", "search.trials=3")
+    wait_for(process, "epoch 2/60")
+    workers = [
+        pid
+        for pid in descendants(process.pid)
+        if Path(f"/proc/{pid}/cmdline").read_text().startswith("ray::Candidate")
+    ]
+    assert workers
+    os.kill(workers[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    trials = Ledger.read(program.runs / "smoke").trials()
+    failed = [trial for trial in trials if trial.state is State.FAILED]
+    assert len(failed) == 1
+    assert "died" in failed[0].reason
+    assert len(trials) == 3
+    assert all(trial.state in {State.COMPLETE, State.STOPPED, State.FAILED} for trial in trials)
+
+
+def test_gpus_that_are_not_there_are_refused(program):
+    done = program.run("--gpus-per-trial", "0.5")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "search.gpus_per_trial" in done.stderr
+
+
+def test_ray_places_trials_by_their_share_of_a_simulated_gpu(tmp_path):
+    """Two half GPUs: both tasks run at a time. This Paddle has no GPU, which is their failure."""
+    code = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        import ray
+        from search import runner
+        from search.driver import Driver
+        from search.interruption import Interruption
+        from search.ledger import Ledger
+        from search.space import load_space
+        from trainers.data.store import prepare
+
+        ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+        given = ["search.gpus_per_trial=0.5", "search.trials=2"]
+        space = load_space(Path("spaces/smoke.yaml"), given)
+        folder = Path(sys.argv[1])
+        ledger = Ledger.open(folder, space.objective_names, space.file.fingerprint)
+        seen = []
+        original = runner.tune.run
+        def spy(*args, **kwargs):
+            seen.append((kwargs["resources_per_trial"], kwargs["max_concurrent_trials"]))
+            return original(*args, **kwargs)
+        runner.tune.run = spy
+        driver = Driver(space, ledger, prepare(space.file.data))
+        runner.run(driver, space.file.search, Interruption())
+        print(seen, [trial.reason for trial in ledger.trials()])
+    """)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)],
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert "{'cpu': 1.0, 'gpu': 0.5}, 2" in last
+    assert last.count("gpu") >= 2

@@ -1,0 +1,180 @@
+"""The driver decides: a whole search without training, in a loop."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from simulated import (
+    TINY,
+    Executor,
+    Recorder,
+    WorkerDiedError,
+    attention,
+    chance,
+    curves,
+    epoch,
+    failing,
+    make_driver,
+    make_space,
+    measured,
+    memory_ledger,
+    searched,
+    states,
+)
+
+from models.errors import StorageError
+from search.candidates import count_architectures
+from search.driver import Assignment, NoTask
+from search.front import front
+from search.ledger import Ledger
+from search.space import Space
+from search.trial import Role, State
+from trainers.messages import Answer, Task
+
+
+def fails_where(predicate: Callable[[Task], bool]) -> Callable[[Task], Iterator[Answer]]:
+    return lambda task: failing("ValueError: no")(task) if predicate(task) else curves(task)
+
+
+def test_baseline_then_control_then_candidates(space: Space) -> None:
+    executor = searched()
+    trials = executor.driver.trials
+    roles = [trial.role for trial in trials]
+    assert roles == [Role.BASELINE, Role.CONTROL] + [Role.CANDIDATE] * 6
+    assert trials[0].architecture == space.baseline
+    (control,) = trials[1].architecture.placements
+    assert (control.slot, control.block.name) == (space.control_slot, "residual")
+    assert [given.number for given in executor.assigned] == list(range(8))
+    first = executor.assigned[0].task
+    assert (first.device, first.seed, first.training.epochs) == ("cpu", 0, 3)
+    assert first.data_folder == "images"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_as_many_trials_as_wanted_without_duplicates(workers: int, sampler: str) -> None:
+    executor = searched("search.trials=10", f"search.sampler={sampler}", workers=workers)
+    assert states(executor) == {State.COMPLETE: 10}
+    assert len(set(executor.architecture_ids)) == 10
+    assert executor.busiest == workers
+    assert all(len(trial.curve) == 3 for trial in executor.driver.trials)
+
+
+def test_what_is_recorded_is_what_the_workers_said(space: Space) -> None:
+    executor = searched()
+    for given, trial in zip(executor.assigned, executor.driver.trials, strict=True):
+        assert trial.architecture == given.task.architecture
+        assert trial.val_accuracy == pytest.approx(chance(given.task) * 0.875)
+        assert trial.latency_ms == pytest.approx(1 + chance(given.task, slice(4, 8)))
+        assert trial.worker is not None
+        assert trial.reason == ""
+
+
+def test_watchers_hear_of_every_trial_once() -> None:
+    executor = searched(workers=2)
+    watcher = executor.driver._watcher
+    assert isinstance(watcher, Recorder)
+    assert watcher.began == list(range(8))
+    assert sorted(trial.number for trial in watcher.ended) == list(range(8))
+    assert all(trial.state is State.COMPLETE for trial in watcher.ended)
+    assert watcher.notices == []
+
+
+def test_a_failed_candidate_is_recorded_and_the_search_goes_on() -> None:
+    executor = searched(simulation=fails_where(attention))
+    assert states(executor) == {State.COMPLETE: 2, State.FAILED: 6}
+    failed = [trial for trial in executor.driver.trials if trial.state is State.FAILED]
+    assert {trial.reason for trial in failed} == {"ValueError: no"}
+    ledger = executor.driver._ledger
+    assert ledger.frozen(failed[0].number).user_attrs["traceback"] == "Traceback ..."
+
+
+def test_all_trials_may_fail() -> None:
+    executor = searched(simulation=failing("no"), workers=2)
+    assert states(executor) == {State.FAILED: 8}
+    assert front(executor.driver.trials, ("val_accuracy", "params")) == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("at", [1, 3])
+def test_an_accuracy_that_is_no_number_fails_the_trial(value: float, at: int) -> None:
+    def simulation(task: Task) -> Iterator[Answer]:
+        yield measured(1.0)
+        for number in range(1, 4):
+            yield epoch(number, value if number == at and attention(task) else 0.5)
+
+    executor = searched("search.trials=4", simulation=simulation)
+    assert states(executor) == {State.COMPLETE: 2, State.FAILED: 2}
+    failed = executor.driver.trials[2]
+    assert str(value) in failed.reason
+    assert len(failed.curve) == at - 1
+
+
+def test_a_lost_worker_fails_its_trial_only() -> None:
+    def simulation(task: Task) -> Iterator[Answer]:
+        answers = curves(task)
+        yield next(answers)
+        yield next(answers)
+        if attention(task) and chance(task) < 0.5:
+            raise WorkerDiedError("the worker process died")
+        yield from answers
+
+    executor = searched(simulation=simulation, workers=3)
+    lost = [trial for trial in executor.driver.trials if trial.state is State.FAILED]
+    assert 0 < len(lost) < 6
+    assert {trial.reason for trial in lost} == {"the worker process died"}
+    assert all(len(trial.curve) == 1 for trial in lost)
+    assert len(executor.assigned) == 8
+
+
+def test_answers_after_the_end_are_ignored(space: Space) -> None:
+    driver = make_driver(space, memory_ledger(space))
+    given = driver.next_task()
+    assert isinstance(given, Assignment)
+    assert driver.answered(given.number, measured(1.0))
+    driver.lost(given.number, "gone")
+    driver.lost(given.number, "gone again")
+    assert not driver.answered(given.number, epoch(1, 0.5))
+    assert (driver.trials[0].state, driver.trials[0].reason) == (State.FAILED, "gone")
+    assert driver.trials[0].curve == ()
+
+
+def test_stopped_trials_keep_their_curve_and_stay_off_the_front() -> None:
+    rules = "training.early_stopping={patience: 1, grace_epochs: 1, dominated: false}"
+
+    def flat(task: Task) -> Iterator[Answer]:
+        yield measured(1.0)
+        yield from (epoch(number, 0.9 if attention(task) else 0.1) for number in (1, 2, 3))
+
+    executor = searched(rules, simulation=flat)
+    assert [t.state for t in executor.driver.trials] == [State.COMPLETE] * 2 + [State.STOPPED] * 6
+    stopped = executor.driver.trials[2:]
+    assert all(len(trial.curve) == 2 and "patience" in trial.reason for trial in stopped)
+    members = front(executor.driver.trials, ("val_accuracy", "params"))
+    assert members == [executor.driver.trials[0]]
+
+
+def test_dominated_candidates_are_stopped_against_the_baseline() -> None:
+    def worse(task: Task) -> Iterator[Answer]:
+        yield measured(2.0 if attention(task) else 1.0)
+        yield from (epoch(number, 0.1 if attention(task) else 0.5) for number in (1, 2, 3))
+
+    executor = searched("training.early_stopping={dominated: true}", simulation=worse)
+    candidates = executor.driver.trials[2:]
+    assert {trial.state for trial in candidates} == {State.STOPPED}
+    assert all("trial 0" in trial.reason and len(trial.curve) == 1 for trial in candidates)
+
+
+def test_a_space_smaller_than_the_trials_ends_the_search() -> None:
+    executor = searched(*TINY, "search.trials=50", workers=3)
+    assert states(executor) == {State.COMPLETE: count_architectures(make_space(*TINY)) + 1}
+    assert executor.driver.next_task() is NoTask.NEVER
+
+
+def test_an_error_of_the_ledger_is_raised(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Ledger, number: int, curve: object) -> None:
+        raise StorageError("the disk is full")
+
+    executor = Executor(make_driver(space, memory_ledger(space)))
+    monkeypatch.setattr(Ledger, "epoch", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        executor.run()

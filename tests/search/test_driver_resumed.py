@@ -1,0 +1,148 @@
+"""A search that is interrupted, out of time or run again continues where it was."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from simulated import Executor, Recorder, make_driver, make_space, memory_ledger
+
+from search.driver import NoTask
+from search.ledger import Ledger
+from search.space import Space
+from search.trial import State
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("answers", [0, 1, 6, 10, 17, 21])
+def test_killed_after_any_answer(answers: int, workers: int) -> None:
+    space = make_space()
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger), workers=workers).run(answers)
+    before = {trial.number: trial for trial in ledger.trials()}
+    left = [number for number, trial in before.items() if trial.state is State.RUNNING]
+    assert len(left) == workers
+    again = Executor(make_driver(space, ledger), workers=workers)
+    again.run()
+    after = {trial.number: trial for trial in ledger.trials()}
+    assert [given.number for given in again.assigned[: len(left)]] == left
+    assert len({trial.architecture_id for trial in after.values()}) == len(after) == 8
+    assert {trial.state for trial in after.values()} == {State.COMPLETE}
+    assert all([e.epoch for e in trial.curve] == [1, 2, 3] for trial in after.values())
+    done = {number: trial for number, trial in before.items() if number not in left}
+    assert {number: after[number] for number in done} == done, "no finished trial changes"
+    assert not set(done) & {given.number for given in again.assigned}, "nor is one run again"
+
+
+def test_killed_and_opened_from_disk(open_ledger: Callable[[Space], Ledger]) -> None:
+    space = make_space()
+    Executor(make_driver(space, open_ledger(space)), workers=2).run(7)
+    ledger = open_ledger(space)
+    Executor(make_driver(space, ledger), workers=2).run()
+    trials = open_ledger(space).trials()
+    assert [trial.state for trial in trials] == [State.COMPLETE] * 8
+    assert len({trial.architecture_id for trial in trials}) == 8
+    assert trials == ledger.trials()
+
+
+def test_an_interrupted_trial_begins_with_an_empty_curve(space: Space) -> None:
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger)).run(3)
+    assert len(ledger.trial(0).curve) == 2
+    given = make_driver(space, ledger).next_task()
+    assert not isinstance(given, NoTask)
+    assert given.number == 0
+    assert given.task.architecture == space.baseline
+    assert ledger.trial(0).curve == ()
+    assert ledger.trial(0).state is State.RUNNING
+
+
+def test_killed_between_entering_and_handing_out(space: Space) -> None:
+    ledger = memory_ledger(space)
+    driver = make_driver(space, ledger)
+    driver._enter(driver._fixed.popleft())
+    executor = Executor(make_driver(space, ledger))
+    executor.run()
+    assert executor.architecture_ids[0] == space.baseline.architecture_id
+    assert len(ledger.trials()) == 8
+    assert {trial.state for trial in ledger.trials()} == {State.COMPLETE}
+
+
+def test_a_search_that_is_done_adds_nothing(space: Space) -> None:
+    ledger, watcher = memory_ledger(space), Recorder()
+    first = make_driver(space, ledger)
+    assert not first.done
+    Executor(first).run()
+    assert first.done
+    before = ledger.trials()
+    second = make_driver(space, ledger, watcher=watcher)
+    assert second.done
+    assert [second.next_task() for _ in range(3)] == [NoTask.NEVER] * 3
+    assert ledger.trials() == before == second.trials
+    assert (watcher.began, watcher.ended) == ([], [])
+
+
+def test_more_trials_continue_the_same_study() -> None:
+    space = make_space()
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger)).run()
+    before = ledger.trials()
+    more = make_space("search.trials=12", "search.sampler=random")
+    Executor(make_driver(more, ledger), workers=3).run()
+    trials = ledger.trials()
+    assert trials[:8] == before
+    assert len({trial.architecture_id for trial in trials}) == len(trials) == 12
+
+
+def test_an_interrupted_study_is_not_done(space: Space) -> None:
+    fewer = replace(space, file=make_space("search.trials=2").file)
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger)).run(9)  # two trials done, the third begun
+    driver = make_driver(fewer, ledger)
+    assert not driver.done
+    Executor(driver).run()
+    assert [trial.state for trial in ledger.trials()] == [State.COMPLETE] * 3
+    assert driver.done
+
+
+def test_out_of_time_what_runs_is_finished_and_nothing_begun() -> None:
+    space, clock = make_space("search.timeout_minutes=2"), Clock()
+    ledger = memory_ledger(space)
+    executor = Executor(make_driver(space, ledger, clock=clock), workers=2)
+    executor.run(4)
+    driver = executor.driver
+    clock.now += 119.9
+    assert not driver.done
+    clock.now += 0.1
+    assert driver.next_task() is NoTask.LATER
+    for trial in ledger.trials():
+        driver.lost(trial.number, "x")
+    assert driver.next_task() is NoTask.NEVER
+    assert len(ledger.trials()) == 2
+
+
+def test_time_counts_from_the_driver_that_runs() -> None:
+    space, clock = make_space("search.timeout_minutes=2"), Clock()
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger, clock=clock)).run(5)
+    clock.now += 1e6
+    again = Executor(make_driver(space, ledger, clock=clock))
+    again.run()
+    assert [trial.state for trial in ledger.trials()] == [State.COMPLETE] * 8
+
+
+def test_without_time_interrupted_trials_stay_as_they_are() -> None:
+    space, clock = make_space("search.timeout_minutes=2"), Clock()
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger, clock=clock)).run(3)
+    driver = make_driver(space, ledger, clock=clock)
+    clock.now += 120
+    assert driver.next_task() is NoTask.NEVER
+    assert ledger.trial(0).state is State.RUNNING
+    assert len(ledger.trial(0).curve) == 2

@@ -1,0 +1,131 @@
+"""Real signals to a real process: put off while shielded, and the exit code tells which came."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from search.interruption import Interrupted, Interruption
+
+PROGRAM = """
+import sys, time
+from search.interruption import Interrupted, Interruption
+
+interruption = Interruption()
+interruption.install()
+try:
+    {body}
+except Interrupted as interrupted:
+    print("interrupted", flush=True)
+    sys.exit(interrupted.exit_code)
+"""
+IDLE = 'print("ready", flush=True); time.sleep(30)'
+SHIELDED = """
+    with interruption.shield():
+        with interruption.shield():
+            print("ready", flush=True)
+            sys.stdin.readline()
+        print("inner done", flush=True)
+    print("never", flush=True)
+"""
+STUCK = """
+    with interruption.shield():
+        print("ready", flush=True)
+        time.sleep(30)
+"""
+SWALLOWED = """
+    try:
+        print("ready", flush=True)
+        time.sleep(30)
+    except BaseException:
+        print("swallowed", flush=True)
+    with interruption.shield():
+        print("never", flush=True)
+"""
+Start = Callable[[str], subprocess.Popen[str]]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts a program with this body and waits until it is ready."""
+    processes = []
+
+    def start_body(body: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        code = PROGRAM.format(body=body)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start_body
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_ends_the_program(start: Start, number: int, code: int) -> None:
+    process = start(IDLE)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert out == "interrupted\n"
+    assert "again to stop at once" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_shield_puts_it_off(start: Start, number: int, code: int) -> None:
+    process = start(SHIELDED)
+    process.send_signal(number)
+    time.sleep(0.2)
+    assert process.poll() is None
+    out, _ = process.communicate("go on\n", timeout=10)
+    assert out == "inner done\ninterrupted\n"
+    assert process.returncode == code
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_the_second_signal_ends_it_at_once(start: Start, number: int, code: int) -> None:
+    process = start(STUCK)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=5)
+    assert process.returncode == code
+
+
+def test_a_signal_that_a_library_swallowed_is_raised_again(start: Start) -> None:
+    process = start(SWALLOWED)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=10)
+    assert out == "swallowed\ninterrupted\n"
+    assert process.returncode == 130
+
+
+def test_without_a_signal_nothing_is_raised() -> None:
+    interruption = Interruption()
+    interruption.check()
+    with interruption.shield():
+        interruption.check()
+
+
+def test_an_error_inside_a_shield_is_raised() -> None:
+    interruption = Interruption()
+    with pytest.raises(ValueError, match="mine"), interruption.shield():
+        raise ValueError("mine")
+    interruption.check()
+
+
+def test_interrupted_is_no_exception_that_handlers_catch() -> None:
+    assert not issubclass(Interrupted, Exception)
+    assert str(Interrupted(signal.SIGTERM)) == "SIGTERM"

@@ -1,0 +1,190 @@
+"""The proposer's contract, for every sampler: new, legal, reproducible, and all there is."""
+
+import optuna
+import pytest
+from simulated import (
+    TINY,
+    Executor,
+    epoch,
+    make_driver,
+    make_space,
+    measured,
+    memory_ledger,
+)
+
+from models.architecture import Architecture
+from models.build import check, cost
+from search.candidates import choose, count_architectures, every_architecture
+from search.ledger import Ledger, Proposal
+from search.proposer import Proposer, baseline_proposal
+from search.space import Space
+from search.trial import Role
+from trainers.messages import Failed
+
+SAMPLERS = ("tpe", "nsga2", "random")
+FATES = ("running", "complete", "failed", "stopped", "slow")
+
+
+def enter(space: Space, ledger: Ledger, proposer: Proposer, proposal: Proposal) -> int:
+    number = ledger.begin(proposal, cost(proposal.architecture, space.file.data.image_size))
+    proposer.entered(ledger, number)
+    return number
+
+
+def end(ledger: Ledger, proposer: Proposer, number: int, fate: str) -> None:
+    if fate == "running":
+        return
+    ledger.measured(number, measured(1.0 + number))
+    ledger.epoch(number, [epoch(1, 1 / (1 + number))])
+    if fate == "complete":
+        ledger.complete(number)
+    elif fate == "failed":
+        ledger.fail(number, Failed("no"))
+    elif fate == "stopped":
+        ledger.stop(number, "enough")
+    else:
+        ledger.infeasible(number, {"max_latency_ms": 2.0})
+    proposer.ended(ledger, number)
+
+
+def proposals(
+    space: Space, ledger: Ledger, wanted: int, fates: tuple[str, ...] = FATES
+) -> list[Proposal]:
+    """What a new proposer proposes, one after another, each meeting the next of the fates."""
+    proposer, made = Proposer(space, ledger), []
+    for index in range(wanted):
+        proposal = proposer.propose({trial.architecture_id for trial in ledger.trials()})
+        if proposal is None:
+            break
+        made.append(proposal)
+        end(ledger, proposer, enter(space, ledger, proposer, proposal), fates[index % len(fates)])
+    return made
+
+
+def ids(made: list[Proposal]) -> list[str]:
+    return [proposal.architecture.architecture_id for proposal in made]
+
+
+@pytest.fixture(params=SAMPLERS)
+def small(request: pytest.FixtureRequest) -> Space:
+    return make_space(f"search.sampler={request.param}")
+
+
+@pytest.mark.parametrize("fates", [FATES, ("failed",), ("slow",), ("complete",), ("running",)])
+def test_new_and_legal_whatever_became_of_the_others(small: Space, fates: tuple[str, ...]) -> None:
+    made = proposals(small, memory_ledger(small), 15, fates)
+    assert len(set(ids(made))) == 15
+    everything = set(every_architecture(small))
+    for proposal in made:
+        check(proposal.architecture, small.file.data.image_size)
+        assert proposal.architecture in everything
+        assert proposal.role is Role.CANDIDATE
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("fates", [FATES, ("slow",)])
+def test_a_small_space_is_exhausted_exactly(sampler: str, fates: tuple[str, ...]) -> None:
+    tiny = make_space(*TINY, f"search.sampler={sampler}")
+    ledger = memory_ledger(tiny)
+    made = proposals(tiny, ledger, 50, fates)
+    assert len(made) == count_architectures(tiny) == 5
+    assert {proposal.architecture for proposal in made} == set(every_architecture(tiny))
+    held = {trial.architecture_id for trial in ledger.trials()}
+    assert Proposer(tiny, ledger).propose(held) is None
+
+
+def test_the_same_under_the_same_seed(small: Space) -> None:
+    first, second = (ids(proposals(small, memory_ledger(small), 12)) for _ in range(2))
+    assert first == second
+
+
+def test_others_under_another_seed(small: Space) -> None:
+    other = make_space(f"search.sampler={small.file.search.sampler}", "search.seed=1")
+    assert ids(proposals(small, memory_ledger(small), 6)) != ids(
+        proposals(other, memory_ledger(other), 6)
+    )
+
+
+def test_parameters_are_the_architecture(small: Space) -> None:
+    for proposal in proposals(small, memory_ledger(small), 10):
+        if not proposal.parameters:
+            continue  # found by enumeration
+        assert proposal.parameters.keys() == proposal.distributions.keys()
+        again = choose(small, optuna.trial.FixedTrial(dict(proposal.parameters)))
+        assert again == proposal.architecture
+
+
+def test_the_baseline_is_nothing_the_sampler_chose(space: Space) -> None:
+    proposal = baseline_proposal(space)
+    assert (proposal.role, proposal.architecture) == (Role.BASELINE, space.baseline)
+    assert proposal.parameters == proposal.distributions == {}
+
+
+def test_the_cheapest_baseline_does_not_take_the_sampler_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is on every front, and a sampler that can propose it proposes nothing else."""
+    executor = Executor(make_driver(make_space(), memory_ledger(make_space())))
+    asked: list[Architecture] = []
+    original = Proposer._ask
+
+    def ask(self: Proposer, study: optuna.Study) -> Proposal:
+        proposal = original(self, study)
+        asked.append(proposal.architecture)
+        return proposal
+
+    monkeypatch.setattr(Proposer, "_ask", ask)
+    executor.run()
+    assert asked
+    assert all(architecture.placements for architecture in asked)
+
+
+def test_a_resumed_search_does_not_repeat(small: Space) -> None:
+    ledger = memory_ledger(small)
+    first = proposals(small, ledger, 8)
+    second = proposals(small, ledger, 8)
+    third = proposals(small, ledger, 8)
+    assert len(set(ids(first + second + third))) == 24
+    fresh = proposals(small, memory_ledger(small), 8)
+    assert ids(second) != ids(fresh), "the draws do not begin anew"
+
+
+def test_asking_in_vain_leaves_no_trace(small: Space) -> None:
+    ledger = memory_ledger(small)
+    proposer = Proposer(small, ledger)
+    held = {a.architecture_id for a in every_architecture(small)}
+    *_, last = every_architecture(small)
+    proposal = proposer.propose(held - {last.architecture_id})
+    assert proposal is not None
+    assert proposal.architecture == last
+    assert proposer.propose(held) is None
+    assert ledger.study.trials == []
+
+
+def test_the_sampler_learns_from_results() -> None:
+    """Where everything with `se` is bad, fewer are proposed than by chance."""
+
+    def share_of_se(sampler: str) -> float:
+        wide = make_space(
+            f"search.sampler={sampler}",
+            "objectives.minimize=[latency_ms]",
+            "placement={at_most: 1, attention: {se: {reduction: [1, 2, 4], bias: [true, false]}, "
+            "gc: {ratio: [0.5, 1.0, 2.0], fusion: [add, mul]}}}",
+        )
+        ledger = memory_ledger(wide)
+        proposer = Proposer(wide, ledger)
+        names = []
+        for _ in range(22):
+            proposal = proposer.propose({trial.architecture_id for trial in ledger.trials()})
+            assert proposal is not None
+            name = "".join(p.block.name for p in proposal.architecture.placements)
+            names.append(name)
+            number = enter(wide, ledger, proposer, proposal)
+            ledger.measured(number, measured(2.0 if name == "se" else 1.0))
+            ledger.epoch(number, [epoch(1, 0.1 if name == "se" else 0.9)])
+            ledger.complete(number)
+            proposer.ended(ledger, number)
+        return names[10:].count("se") / len(names[10:])
+
+    by_tpe, by_chance = share_of_se("tpe"), share_of_se("random")
+    assert by_tpe < 0.5 * by_chance

@@ -1,0 +1,223 @@
+"""Malformed space files: one line with file, line, key, value and what is allowed, in no time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.errors import InputError
+from search.space import Space, load_space
+
+LINES = """\
+backbone: {width: 0.25}
+data: {image_size: 32}
+placement:
+  stages: [3, 4]
+  at_most: 2
+  attention:
+    se: {reduction: 4}
+    gc: {fusion: [add, mul]}
+training: {epochs: 3}
+objectives: {minimize: [params]}
+search:
+  trials: 8
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`content`, or line `line` of `LINES` replaced by it; the message holds `parts`."""
+
+    content: str | bytes
+    line: int | None
+    parts: tuple[str, ...]
+    whole: bool = False
+
+    @property
+    def file(self) -> str | bytes:
+        if self.whole or self.line is None or isinstance(self.content, bytes):
+            return self.content
+        lines = LINES.splitlines()
+        lines[self.line - 1] = self.content
+        return "\n".join(lines)
+
+
+def whole(content: str | bytes, line: int | None, *parts: str) -> Case:
+    return Case(content, line, parts, whole=True)
+
+
+def at(line: int, content: str, *parts: str) -> Case:
+    return Case(content, line, parts)
+
+
+EPOCHS = "training.epochs"
+CASES = {
+    "empty": whole("", 1, "empty"),
+    "comments only": whole("# nothing\n\n", 1, "empty"),
+    "list at top": whole("- placement\n", 1, "no mapping", "key: value"),
+    "word at top": whole("placement\n", 1, "no mapping"),
+    "binary": whole(bytes(range(128, 256)), None, "not UTF-8", "byte 0"),
+    "zero bytes": whole("search: {}\nplacement: \x00\n", 2, "#x0000", "not allowed"),
+    "too large": whole("# " + "x" * 300_000, None, "300,002 bytes", "at most"),
+    "two documents": whole("a: 1\n---\nb: 1\n", 2, "not valid YAML"),
+    "tabs": at(4, "\tstages: [3]", "spaces"),
+    "open bracket": whole("placement:\n  stages: [1, 2\n", 3, "not valid YAML"),
+    "alias bomb": whole("a: &a [1]\nb: [*a, *a]\n", 1, "anchors and aliases"),
+    "alias": whole("a: 1\nb: *a\n", 2, "aliases"),
+    "tag": at(9, "training: !!python/object:os.system {}", "tags", "python/object"),
+    "merge key": whole("placement:\n  <<: {at_most: 1}\n  attention: {se: {}}\n", 2, "unknown key"),
+    "deep flow": whole("a: " + "[" * 10_000, 1, "more than 20 levels"),
+    "deep maps": whole("".join(f"{' ' * n}a:\n" for n in range(150)), 21, "more than 20 levels"),
+    "deep sequence": whole("a:\n" + "- " * 10_000, 2, "more than 20 levels"),
+    "duplicate key": at(12, "  trials: 8\n  trials: 9", "search.trials", "given again in line 13"),
+    "duplicate section": whole(LINES + "data: {}\n", 2, "data", "given again in line 13"),
+    "number as key": at(12, "  3: 8", "keys must be words", "3"),
+    "true as key": at(12, "  true: 8", "keys must be words"),
+    "list as key": at(12, "  ? [trials]\n  : 8", "keys must be words"),
+    "no placement": whole("search: {}\n", 1, "placement", "is missing"),
+    "no attention": whole("search: {}\nplacement:\n  stages: [1]\n", 2, "attention", "is missing"),
+    "no sections": whole("placement:\n", 1, "placement", "dictionary"),
+    "section is list": at(9, "training: [1]", "training: ", "dictionary"),
+    "unknown section": at(9, "trainin: {}", "trainin", 'did you mean "training"', "objectives"),
+    "unknown key": at(12, "  trails: 8", "search.trails", 'did you mean "trials"', "sampler"),
+    "unknown backbone key": at(1, "backbone: {with: 1}", "backbone.with", '"width"'),
+    "unknown deep key": at(
+        9, "training: {early_stopping: {patiense: 1}}", "early_stopping.patiense", '"patience"'
+    ),
+    "unknown augmentation": at(2, "data: {augmentation: {flips: true}}", '"flip"', "cutout"),
+    "word for number": at(9, "training: {epochs: three}", EPOCHS, "'three'", "integer"),
+    "quoted number": at(9, "training: {epochs: '3'}", EPOCHS, "'3'", "without quotes"),
+    "quoted exponent": at(
+        9, 'training: {learning_rate: "1e-3"}', "learning_rate", "'1e-3'", "without quotes"
+    ),
+    "fraction for integer": at(9, "training: {epochs: 2.5}", EPOCHS, "2.5", "integer"),
+    "null for number": at(9, "training: {epochs: }", EPOCHS, "None"),
+    "list for number": at(9, "training: {epochs: [3]}", EPOCHS, "integer"),
+    "zero": at(9, "training: {epochs: 0}", EPOCHS, "greater than 0"),
+    "negative": at(9, "training: {epochs: -3}", EPOCHS, "-3", "greater than 0"),
+    "huge": at(9, f"training: {{epochs: {10**18}}}", EPOCHS, str(10**18), "1000000000"),
+    "huge data": at(2, f"data: {{train_images: {10**18}}}", "data.train_images", "1000000000"),
+    "five thousand digits": at(9, f"training: {{epochs: {'9' * 5000}}}", "digits"),
+    "not a number": at(9, "training: {learning_rate: .nan}", "learning_rate", "nan", "finite"),
+    "infinite": at(9, "training: {learning_rate: .inf}", "learning_rate", "inf", "finite"),
+    "overflow": at(9, "training: {learning_rate: 1e999}", "learning_rate", "inf"),
+    "negative rate": at(9, "training: {learning_rate: -0.1}", "learning_rate", "greater than 0"),
+    "momentum one": at(9, "training: {momentum: 1}", "training.momentum", "less than 1"),
+    "yes": at(9, "training: {nesterov: yes}", "nesterov", "'yes'", "write true or false"),
+    "on": at(9, "training: {nesterov: on}", "nesterov", "'on'", "write true or false"),
+    "no": at(2, "data: {augmentation: {flip: no}}", "flip", "'no'", "write true or false"),
+    "one as boolean": at(9, "training: {nesterov: 1}", "nesterov", "boolean"),
+    "true as number": at(9, "training: {epochs: true}", EPOCHS, "integer"),
+    "unknown sampler": at(12, "  sampler: tpee", "search.sampler", "'random'", '"tpe"'),
+    "unknown objective": at(
+        10, "objectives: {minimize: [parms]}", "minimize.0", "'latency_ms'", '"params"'
+    ),
+    "objective twice": at(10, "objectives: {minimize: [macs, macs]}", "objectives", "twice"),
+    "no objectives": at(10, "objectives: {minimize: []}", "minimize", "at least 1"),
+    "unknown backbone": at(1, "backbone: {name: resnet19}", "backbone.name", '"resnet18"'),
+    "width off the grid": at(1, "backbone: {width: 0.3}", "0.3", "multiples of 1/64"),
+    "no width": at(1, "backbone: {width: 0.0}", "backbone.width", "greater than 0"),
+    "unknown stem": at(1, "backbone: {stem: cifra}", "backbone.stem", '"cifar"', "'imagenet'"),
+    "tiny images": at(2, "data: {image_size: 4}", "image_size", "greater than or equal to 8"),
+    "no stage 5": at(4, "  stages: [3, 5]", "placement.stages.1", "5", "allowed: 1, 2, 3, 4"),
+    "stage 0": at(4, "  stages: [0]", "placement.stages.0", "greater than or equal to 1"),
+    "stages empty": at(4, "  stages: []", "placement.stages", "at least 1"),
+    "stages no list": at(4, "  stages: 3", "placement.stages", "3"),
+    "no block 3": at(4, "  blocks: [3]", "placement.blocks.0", "allowed: 1, 2"),
+    "unknown position": at(
+        4, "  positions: [before_ad]", "positions.0", '"before_add"', "after_block"
+    ),
+    "at_most 0": at(5, "  at_most: 0", "placement.at_most", "greater than or equal to 1"),
+    "at_most over slots": at(5, "  at_most: 9", "placement.at_most", "9", "8 slots"),
+    "no attention blocks": whole("placement:\n  attention: {}\n", 2, "attention", "at least 1"),
+    "unknown block": at(7, "    see: {}", "placement.attention.see", '"se"', "nonlocal"),
+    "block no mapping": at(7, "    se: 4", "placement.attention.se", "4"),
+    "unknown option": at(7, "    se: {reductoin: 4}", "se.reductoin", '"reduction"', "bias"),
+    "option of another block": at(7, "    se: {fusion: add}", "se.fusion", "allowed: reduction"),
+    "option out of range": at(7, "    se: {reduction: 0}", "se.reduction", "0", "from 1 to 1024"),
+    "option in list": at(7, "    se: {reduction: [4, -4]}", "se.reduction", "-4", "1 to 1024"),
+    "option not a number": at(8, "    gc: {ratio: .nan}", "gc.ratio", "nan", "0.001 to 4"),
+    "option huge": at(7, f"    se: {{reduction: {10**18}}}", "se.reduction", "1 to 1024"),
+    "option very huge": at(7, f"    se: {{reduction: {10**400}}}", "se.reduction", "1 to 1024"),
+    "ratio very huge": at(8, f"    gc: {{ratio: {10**400}}}", "gc.ratio", "0.001 to 4"),
+    "option quoted": at(8, "    gc: {ratio: '0.5'}", "gc.ratio", "'0.5'"),
+    "option yes": at(7, "    se: {bias: [yes, no]}", "se.bias", "'yes'", "true or false"),
+    "option choice": at(8, "    gc: {fusion: [addd]}", "gc.fusion", '"add"', "mul+add"),
+    "option empty": at(8, "    gc: {fusion: []}", "gc.fusion", "at least one value"),
+    "option null": at(8, "    gc: {fusion: }", "gc.fusion", "one of add"),
+    "option twice": at(8, "    gc: {fusion: [add, add]}", "gc.fusion", "twice"),
+    "option nested": at(8, "    gc: {fusion: [[add]]}", "gc.fusion", "one of add"),
+    "option mapping": at(8, "    gc: {fusion: {a: 1}}", "gc.fusion", "one of add"),
+    "ratio too small here": at(
+        8, "    gc: {ratio: 0.03}", "attention.gc", "stage3.block1.before_add", "fewer than 2"
+    ),
+    "no hidden unit": at(7, "    se: {reduction: 128}", "attention.se", "stage3", "hidden unit"),
+    "bridge after blocks": whole(
+        "placement:\n  positions: [after_block]\n  attention:\n    bridge: {}\n",
+        4,
+        "attention.bridge",
+        "allow before_add",
+    ),
+    "too few parameters": at(10, "objectives: {max_params: 9}", "max_params", "9", "701,466"),
+    "negative budget": at(10, "objectives: {max_latency_ms: -1}", "max_latency_ms", "than 0"),
+    "no such control": at(
+        12, "  control_slot: stage4.block3.before_add", "control_slot", '"stage4.block2.before_add"'
+    ),
+    "negative seed": at(12, "  seed: -1", "search.seed", "greater than or equal to 0"),
+    "no workers": at(12, "  workers: 0", "search.workers", "greater than or equal to 1"),
+    "no time": at(12, "  timeout_minutes: 0", "search.timeout_minutes", "greater than 0"),
+}
+
+
+def test_without_a_fault_the_file_loads(load: Callable[..., Space]) -> None:
+    assert len(load(LINES).slots) == 8
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_refused(load: Callable[..., Space], case: Case) -> None:
+    began = time.perf_counter()
+    with pytest.raises(InputError) as caught:
+        load(case.file)
+    assert time.perf_counter() - began < 2
+    message = str(caught.value)
+    place = "space.yaml:" if case.line is None else f"space.yaml:{case.line}: "
+    line = next((line for line in message.splitlines() if place in line), None)
+    assert line is not None, message
+    for part in case.parts:
+        assert part in line
+
+
+def test_every_problem_gets_a_line(load: Callable[..., Space]) -> None:
+    with pytest.raises(InputError) as caught:
+        load(LINES.replace("epochs: 3", "epochs: 0, momentum: 2").replace("trials: 8", "trial: 8"))
+    lines = str(caught.value).splitlines()
+    assert {line.split(": ")[1] for line in lines} == {
+        "training.epochs",
+        "training.momentum",
+        "search.trial",
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: [" + "1," * 125_000 + "]", LINES + "".join(f"key{n}: 1\n" for n in range(20_000))],
+    ids=["long list", "many keys"],
+)
+def test_what_is_long_is_refused_in_time_and_in_short(
+    load: Callable[..., Space], text: str
+) -> None:
+    began = time.perf_counter()
+    with pytest.raises(InputError) as caught:
+        load(text)
+    assert time.perf_counter() - began < 2
+    assert len(str(caught.value)) < 20_000
+
+
+def test_a_missing_file(load: Callable[..., Space], tmp_path: Path) -> None:
+    load(LINES)
+    with pytest.raises(InputError, match=r'spac\.yaml: there is no such file.*"space\.yaml"'):
+        load_space(tmp_path / "spac.yaml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load_space(tmp_path)
