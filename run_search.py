@@ -179,5 +179,14 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
+def _leave(code: int) -> None:
+    """Ends the process; after a signal without waiting for threads that may wait for Ray."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code > 128:
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

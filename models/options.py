@@ -45,7 +45,7 @@ class Option:
 
     def parse(self, value: object) -> OptionValue:
         """The value in the option's type (an integer serves as a number); else OptionError."""
-        if isinstance(self.default, float) and type(value) is int:
+        if isinstance(self.default, float) and type(value) is int and abs(value) < 2**53:
             value = float(value)
         if type(value) is not type(self.default) or not self._within(value):
             hint = did_you_mean(str(value), map(str, self.choices))
@@ -55,8 +55,10 @@ class Option:
     def _within(self, value: object) -> bool:
         if self.choices:
             return value in self.choices
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
         if isinstance(value, int | float):
-            return math.isfinite(value) and self.low <= value <= self.high
+            return self.low <= value <= self.high
         return True
 
     def active(self, options: Mapping[str, OptionValue]) -> bool:

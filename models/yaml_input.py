@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
+from yaml.reader import ReaderError
 
 from models.errors import InputError
 from models.options import did_you_mean
 from models.sections import Section
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 32 * 1024  # PyYAML reads some 30 KB a second
 MAX_DEPTH = 20
+MAX_PROBLEMS = 20
 
 KeyPath = tuple[str | int, ...]
 AnySection = TypeVar("AnySection", bound=Section)
@@ -101,7 +103,11 @@ def parse_yaml(text: str, source: str) -> Document:
         _refuse_hostile(text, source)
         root = yaml.compose(text, Loader=_Loader)
         value = None if root is None else _construct(root, (), document)
-    except (yaml.YAMLError, ValueError) as error:
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"the character #x{ord(text[error.position]):04x} is not allowed in YAML"
+        raise InputError(f"{source}:{line}: {message}") from None
+    except yaml.YAMLError as error:
         raise InputError(f"{_yaml_place(error, source)}: {_yaml_message(error)}") from None
     if not isinstance(value, dict):
         what = "is empty" if value is None else "holds no mapping"
@@ -135,14 +141,17 @@ def _construct(node: yaml.Node, path: KeyPath, document: Document) -> Any:
         return [_construct(item, (*path, i), document) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _construct_mapping(node, path, document)
-    return _scalar(node)
+    try:
+        return _scalar(node)
+    except ValueError:  # Python reads integers of up to 4300 digits
+        raise InputError(f"{place}: a number of {len(node.value)} digits is not read") from None
 
 
 def _construct_mapping(node: yaml.MappingNode, path: KeyPath, document: Document) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
-        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        key = _construct(key_node, (), document) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
             raise InputError(f"{document.source}:{line}: keys must be words, not {key!r}")
         if key in values:
@@ -168,7 +177,7 @@ def _yaml_place(error: Exception, source: str) -> str:
 
 def _yaml_message(error: Exception) -> str:
     problem = getattr(error, "problem", None) or str(error)
-    if "\\t" in problem or "tab" in problem:
+    if re.search(r"\\t|\btab\b", problem):
         return f"{problem}; YAML is indented with spaces"
     return f"is not valid YAML: {problem}"
 
@@ -190,7 +199,9 @@ def override(document: Document, assignments: Iterable[str]) -> None:
 
 def _set(document: Document, path: tuple[str, ...], value: object, label: str) -> None:
     target: dict[str, Any] = document.values
-    for key in path[:-1]:
+    for depth, key in enumerate(path[:-1], 1):
+        if key not in target:
+            document.places[path[:depth]] = label
         inner = target.setdefault(key, {})
         if not isinstance(inner, dict):
             raise InputError(f"{label}: {key} is a value, not a group of keys")
@@ -209,7 +220,10 @@ def validate(document: Document, section: type[AnySection], path: KeyPath = ()) 
     try:
         return section.model_validate(document.given(path) if path else document.values)
     except ValidationError as error:
-        lines = [_explain(document, section, path, dict(item)) for item in error.errors()]
+        items = error.errors()
+        lines = [_explain(document, section, path, dict(i)) for i in items[:MAX_PROBLEMS]]
+        if len(items) > MAX_PROBLEMS:
+            lines.append(f"{document.source}: and {len(items) - MAX_PROBLEMS} more problems")
         raise InputError("\n".join(dict.fromkeys(lines))) from None
 
 

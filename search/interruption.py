@@ -23,6 +23,11 @@ class Interruption:
         self._received: int | None = None
         self._shields = 0
 
+    @property
+    def received(self) -> bool:
+        """Whether a signal came; for those who look themselves, under a shield."""
+        return self._received is not None
+
     def install(self) -> None:
         """Takes the signals over; again after a library has taken them."""
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -88,8 +89,10 @@ class Ledger:
             if ledger.space != space:
                 raise InputError(_other_space(folder, ledger.space, space))
             return ledger
+        unfinished = path.with_suffix(".begun")
+        unfinished.unlink(missing_ok=True)
         with _storage_errors(path):
-            storage = _sqlite(path)
+            storage = _sqlite(unfinished)
             costs = len(objectives) - 1
             directions = [StudyDirection.MAXIMIZE] + [StudyDirection.MINIMIZE] * costs
             study = optuna.create_study(
@@ -101,7 +104,9 @@ class Ledger:
                 study.set_metric_names(list(objectives))
             study.set_user_attr("objectives", list(objectives))
             study.set_user_attr("space", dict(space))
-            return cls(study, storage)
+            storage.remove_session()
+            unfinished.rename(path)  # whatever kills the program: a study is whole or not there
+        return cls.read(folder)
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -110,6 +115,7 @@ class Ledger:
         if not path.exists():
             raise InputError(f"{folder}: there is no study here ({DATABASE} is missing)")
         with _storage_errors(path):
+            _refuse_foreign(path)
             storage = _sqlite(path)
             study = optuna.load_study(study_name=None, storage=storage)
             return cls(study, storage)
@@ -274,6 +280,18 @@ def _state(frozen: FrozenTrial) -> State:
     return State.RUNNING
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Raises ValueError for a database without studies, which Optuna would write its tables into.
+
+    `mode=rw` never makes a file, and rolls back what a killed program left half written.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection:
+        query = "SELECT count(*) FROM sqlite_master WHERE name = 'studies'"
+        if connection.execute(query).fetchone() == (0,):
+            raise ValueError("it has no table of studies")
+
+
 def _sqlite(path: Path) -> optuna.storages.BaseStorage:
     """SQLite that waits 30 s for another process's lock before it gives up."""
     options = {"connect_args": {"timeout": 30}}
@@ -287,7 +305,7 @@ def _storage_errors(path: Path | None = None) -> Iterator[None]:
     """Turns what the database says into StorageError; `path` where it is being opened."""
     try:
         yield
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
         cause = error.__cause__ or error
         what = f"{path} cannot be used as a study" if path else "the study cannot be written"
         message = f"{what}: {cause}; is the disk full or the file damaged or locked?"

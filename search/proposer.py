@@ -15,7 +15,7 @@ from search.ledger import Ledger, Proposal
 from search.space import Space
 from search.trial import Role
 
-TRIES = 25  # proposals asked of the sampler, and then of chance, before the next way is taken
+TRIES = 10  # proposals asked of the sampler, and then of chance, before the next way is taken
 
 
 class Proposer:

@@ -38,6 +38,7 @@ from trainers.messages import Answer
 
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
 SHUTDOWN_S = 6.0
+POLL_S = 0.2
 LOST = "the worker process died (killed, crashed or out of memory)"
 
 Value = TypeVar("Value")
@@ -49,14 +50,15 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption) -> Non
     Raises InputError for resources that are not there, what the driver raises, and `Interrupted`.
     """
     ours = not ray.is_initialized()
-    if ours:
-        _start_ray(search)
-    interruption.install()
-    try:
-        _run_tune(driver, search, interruption)
-    finally:
-        if ours:
-            _stop_ray()
+    with tempfile.TemporaryDirectory(prefix="ray-tune-", ignore_cleanup_errors=True) as scratch:
+        try:
+            if ours:
+                _start_ray(search)
+            interruption.install()
+            _run_tune(driver, search, interruption, scratch)
+        finally:
+            if ours:
+                _stop_ray()
 
 
 def _stop_ray() -> None:
@@ -123,62 +125,95 @@ def _start_ray(search: SearchConfig) -> None:
     )
 
 
-def _run_tune(driver: Driver, search: SearchConfig, interruption: Interruption) -> None:
+def _run_tune(
+    driver: Driver, search: SearchConfig, interruption: Interruption, scratch: str
+) -> None:
+    """Runs Ray Tune in a thread, so that no signal is ever raised inside it.
+
+    Ray takes what is raised there for a failure of its own and tidies up, which hangs if the same
+    signal has ended its daemons.
+    """
     gpus = ray.cluster_resources().get("GPU", 0.0)
     workers = worker_count(search, available_cores(), gpus)
     bridge = _Bridge(driver, interruption)
-    with tempfile.TemporaryDirectory(prefix="ray-tune-") as scratch:
-        try:
-            tune.run(
-                CandidateTrainable,
-                search_alg=_DriverSearcher(bridge),
-                scheduler=_DriverScheduler(bridge),
-                num_samples=-1,
-                max_concurrent_trials=workers,
-                resources_per_trial=trial_resources(search),
-                reuse_actors=True,
-                storage_path=scratch,
-                raise_on_failed_trial=False,
-                trial_dirname_creator=lambda trial: str(trial.trial_id),
-                verbose=0,
-            )
-        except _DriverRaisedError as raised:
-            assert bridge.error is not None  # noqa: S101 - set where it is raised
-            raise bridge.error from raised
+    thread = threading.Thread(target=_tune, args=(bridge, search, workers, scratch), daemon=True)
+    with interruption.shield():
+        thread.start()
+        while thread.is_alive() and not interruption.received:
+            thread.join(POLL_S)
+        bridge.close()
+    if bridge.error is not None:
+        raise bridge.error
 
 
-class _DriverRaisedError(BaseException):
+def _tune(bridge: "_Bridge", search: SearchConfig, workers: int, scratch: str) -> None:
+    try:
+        tune.run(
+            CandidateTrainable,
+            search_alg=_DriverSearcher(bridge),
+            scheduler=_DriverScheduler(bridge),
+            num_samples=-1,
+            max_concurrent_trials=workers,
+            resources_per_trial=trial_resources(search),
+            reuse_actors=True,
+            storage_path=scratch,
+            raise_on_failed_trial=False,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+            verbose=0,
+        )
+    except BaseException as error:
+        bridge.failed(error)
+
+
+class _LeaveTuneError(BaseException):
     """Leaves Ray Tune, which takes an Exception for the failure of one trial."""
 
 
 class _Bridge:
-    """Ray Tune's trial ids on one side, the driver's numbers on the other."""
+    """Ray Tune's trial ids on one side, the driver's numbers on the other.
+
+    Ray Tune calls from its thread. Once a signal came or `close` was called, nothing reaches the
+    driver any more: what Ray says while it is taken down is not about the trials.
+    """
 
     def __init__(self, driver: Driver, interruption: Interruption) -> None:
-        self.driver = driver
-        self.error: Exception | None = None
-        self._interruption = interruption
+        self.error: BaseException | None = None
+        self._driver, self._interruption = driver, interruption
         self._numbers: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Returns when no call is on its way to the driver, and lets no other through."""
+        with self._lock:
+            self._closed = True
+
+    def failed(self, error: BaseException) -> None:
+        """Keeps the error that ended Ray Tune, the driver's own before what Ray makes of it."""
+        if not self._closed and self.error is None:
+            self.error = error
 
     def next_task(self, trial_id: str) -> Assignment | NoTask:
-        given = self._call(self.driver.next_task)
+        given = self._call(self._driver.next_task)
         if isinstance(given, Assignment):
             self._numbers[trial_id] = given.number
         return given
 
     def answered(self, trial_id: str, answer: Answer) -> bool:
-        return self._call(lambda: self.driver.answered(self._numbers[trial_id], answer))
+        return self._call(lambda: self._driver.answered(self._numbers[trial_id], answer))
 
     def lost(self, trial_id: str) -> None:
-        self._call(lambda: self.driver.lost(self._numbers[trial_id], LOST))
+        self._call(lambda: self._driver.lost(self._numbers[trial_id], LOST))
 
     def _call(self, step: Callable[[], Value]) -> Value:
-        with self._interruption.shield():
+        with self._lock:
+            if self._closed or self._interruption.received:
+                raise _LeaveTuneError
             try:
                 return step()
             except Exception as error:
                 self.error = error
-                raise _DriverRaisedError from error
+                raise _LeaveTuneError from error
 
 
 class _DriverSearcher(Searcher):

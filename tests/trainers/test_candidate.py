@@ -27,6 +27,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Task]
     """A task over small images of two classes, in a folder that holds no test images."""
     monkeypatch.setattr(latency, "MIN_S", 0.01)
     monkeypatch.setattr(latency, "WARM_UP_S", 0.0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other training's locks
     facts = replace(
         FACTS, classes=2, image_size=SIDE, train=replace(FACTS.train, images=IMAGES, per_class=30)
     )
