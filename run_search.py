@@ -8,13 +8,14 @@ import argparse
 import contextlib
 import os
 import platform
+import shlex
 import sys
 from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.errors import AllTrialsFailedError, ProgramError
+from models.errors import AllTrialsFailedError, ProgramError, StorageError
 from search.interruption import Interrupted, Interruption
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as interrupted:
         print("stopped. The same command continues this search.", file=sys.stderr)
         return interrupted.exit_code
+    except OSError as error:
+        if given.debug:
+            raise
+        print(f"error: {error}; is the disk full, or a file not yours?", file=sys.stderr)
+        return StorageError.exit_code
     except Exception as error:
         if given.debug:
             raise
@@ -110,19 +116,23 @@ def _set_aside(folder: Path) -> None:
 
 
 def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None:
+    from search.candidates import count_architectures
     from search.ledger import Ledger
-    from trainers.data.search_split import describe_split, search_batches
+    from trainers.data.search_split import describe_split
     from trainers.data.store import prepare
     from trainers.environment import describe_machine
 
     file = space.file
-    ledger = Ledger.open(folder, space.objective_names, file.fingerprint)
     data_folder = prepare(file.data, _say)
-    search_batches(file.data, file.training, data_folder, file.search.seed)  # refuses early
-    ledger.note("data", describe_split(file.data, data_folder))
+    split = describe_split(file.data, data_folder)
+    with interruption.shield():
+        ledger = Ledger.open(folder, space.objective_names, file.fingerprint)
+    ledger.note("data", split)
     ledger.note("machine", describe_machine())
     ledger.note("search", file.search.model_dump(mode="json"))
     ledger.note("source", str(space.source))
+    ledger.note("command", shlex.join(["python", *sys.argv]))
+    ledger.note("architectures", count_architectures(space))
     try:
         _run(space, ledger, data_folder, interruption)
     except BaseException:
@@ -170,8 +180,8 @@ def _refuse_all_failed(ledger: "Ledger") -> None:
     if trained and reasons.total() == len(trained):
         reason, times = reasons.most_common(1)[0]
         raise AllTrialsFailedError(
-            f"all {len(trained)} trials failed, {times} of them with: {reason}; "
-            "--debug does not help here, the traceback is in the trial's attributes"
+            f"all {len(trained)} trials failed, {times} of them with: {reason}. Tracebacks are in "
+            f"the attribute `traceback` of the trials (optuna-dashboard shows them)"
         )
 
 

@@ -64,9 +64,7 @@ def describe_architecture(architecture: Architecture, image_size: int) -> list[s
     total = build.cost(architecture, image_size)
     lines = [_title(architecture.backbone, image_size), "", "placements:"]
     for placement in architecture.placements:
-        added = block_class(placement.block.name).cost(
-            planned.slots[placement.slot], dict(placement.block.options)
-        )
+        added = build.block_cost(placement.block, planned.slots[placement.slot])
         lines.append(f"  {placement.slot}: {placement.block}")
         lines.append(f"    adds {added.params:,} parameters, {added.macs:,} MACs")
     lines += ["", _totals(total), f"architecture id {architecture.architecture_id}"]

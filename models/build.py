@@ -1,5 +1,8 @@
 """Architecture → network: the one file that joins backbones and attention blocks."""
 
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import paddle
@@ -43,21 +46,28 @@ def cost(architecture: Architecture, image_size: int) -> Cost:
     planned = plan(architecture, image_size)
     total = planned.cost
     for placement in architecture.placements:
-        block, shape = placement.block, planned.slots[placement.slot]
-        total = total + block_class(block.name).cost(shape, dict(block.options))
+        total = total + block_cost(placement.block, planned.slots[placement.slot])
     return total
+
+
+def block_cost(block: Block, shape: SlotShape) -> Cost:
+    """Parameters and MACs that `block` adds in a slot of `shape`."""
+    return block_class(block.name).cost(shape, dict(block.options))
 
 
 def build(architecture: Architecture, image_size: int, seed: int) -> BackboneNetwork:
     """The network of `architecture`, its initial values drawn with `seed`.
 
+    The backbone starts from the same values whatever is placed in it, and a block from the same
+    values wherever else blocks are: differences between candidates are not those of their starts.
     Raises InputError for an illegal placement, and RuntimeError if the backbone did not ask for
     every placed block exactly once: a block that is not in the network must not be trained as one.
     """
     check(architecture, image_size)
     paddle.seed(seed)
     shapes = plan(architecture, image_size).slots
-    filler = _Filler({p.slot: p.block for p in architecture.placements}, dict(shapes))
+    blocks = {placement.slot: placement.block for placement in architecture.placements}
+    filler = _Filler(blocks, dict(shapes), seed)
     network = backbone_class(architecture.backbone.name)(architecture.backbone, filler)
     if sorted(filler.filled) != sorted(filler.blocks):
         raise RuntimeError(f"placed {sorted(filler.blocks)} but built {sorted(filler.filled)}")
@@ -70,6 +80,7 @@ class _Filler:
 
     blocks: dict[Slot, Block]
     shapes: dict[Slot, SlotShape]
+    seed: int
     filled: list[Slot] = field(default_factory=list)
 
     def __call__(self, slot: Slot) -> nn.Layer | None:
@@ -77,4 +88,16 @@ class _Filler:
         if block is None:
             return None
         self.filled.append(slot)
-        return block_class(block.name)(self.shapes[slot], **dict(block.options))
+        with _own_random_numbers(self.seed, slot):
+            return block_class(block.name)(self.shapes[slot], **dict(block.options))
+
+
+@contextmanager
+def _own_random_numbers(seed: int, slot: Slot) -> Iterator[None]:
+    """Draws a block's initial values apart, so that the backbone's do not depend on placements."""
+    state = paddle.get_rng_state()
+    paddle.seed(seed + zlib.crc32(str(slot).encode()))
+    try:
+        yield
+    finally:
+        paddle.set_rng_state(state)

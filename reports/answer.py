@@ -9,6 +9,9 @@ from search.front import front
 from search.trial import Role, Trial
 
 WITHIN = "within noise"
+SIMILAR = 2  # added parameters that differ by no more than this factor are much the same
+
+_NOTHING_SHOWN = "this study does not show that attention helps"
 
 _CHEAPEST = {"params": "fewest parameters", "latency_ms": "fastest", "macs": "fewest MACs"}
 
@@ -32,26 +35,41 @@ def noise_sentence(trials: Sequence[Trial], objectives: Sequence[str], images: i
     baseline = baseline_of(trials)
     members = [t for t in front(trials, objectives) if t.role is Role.CANDIDATE]
     gains = [gain for t in members if (gain := gain_over(t, baseline, images)) is not None]
-    real = [gain for gain in gains if gain.value > 0 and not gain.within_noise]
+    won, lost = sum(gain.won for gain in gains), sum(gain.lost for gain in gains)
+    unsure = len(gains) - won - lost
+    noise = f"the noise of {images:,} validation images"
     if not gains:
         return ""
-    if not real:
+    if won == len(gains):
+        return f"All gains over the baseline exceed {noise}."
+    if unsure == len(gains):
         return (
-            f"No gain over the baseline is larger than the noise of {images:,} validation images: "
-            f"what is gained here is {WITHIN}, and this study does not show that attention helps."
+            f"No gain over the baseline is larger than {noise}: the differences here are "
+            f"{WITHIN}, and {_NOTHING_SHOWN}."
         )
-    if len(real) == len(gains):
-        return f"All gains over the baseline exceed the noise of {images:,} validation images."
-    return (
-        f"Of the front's {len(gains)} candidates, {len(real)} gained more over the baseline than "
-        f"the noise of {images:,} validation images; the gains of the others are {WITHIN}."
+    if lost == len(gains):
+        return (
+            f"Every candidate on the front is below the baseline by more than {noise}: "
+            f"{_NOTHING_SHOWN}."
+        )
+    parts = [f"{many} {verb}" for many, verb in ((won, "gained"), (lost, "lost")) if many]
+    sentence = (
+        f"Of the front's {len(gains)} candidates, {' and '.join(parts)} against the baseline by "
+        f"more than {noise}" + (f"; {_others(unsure)} {WITHIN}" if unsure else "")
     )
+    return f"{sentence}." if won else f"{sentence}: {_NOTHING_SHOWN}."
+
+
+def _others(many: int) -> str:
+    return "the other is" if many == 1 else f"the other {many} are"
 
 
 def gain_in_words(gain: Gain) -> str:
-    """`+1.20 ± 0.95 points`, with the verdict where noise covers it."""
+    """`+1.20 ± 0.95 points`, with the verdict where noise covers it or it is a loss."""
     text = f"{points(gain.value)} ± {100 * gain.half_width:.2f} points"
-    return f"{text}, {WITHIN}" if gain.within_noise else text
+    if gain.within_noise:
+        return f"{text}, {WITHIN}"
+    return f"{text}, a loss beyond noise" if gain.lost else text
 
 
 def _nothing_found(study: Study) -> str:
@@ -65,8 +83,10 @@ def _nothing_found(study: Study) -> str:
 
 def _picks(study: Study, candidates: Sequence[Trial]) -> list[tuple[Trial, str]]:
     """The most accurate candidate and the cheapest of those above the baseline, with why."""
-    picks = [(candidates[0], "Most accurate")]
     baseline = study.baseline
+    compared = [*([baseline] if baseline else []), *study.controls]
+    beaten = any(_above(trial, candidates[0]) for trial in compared)
+    picks = [(candidates[0], "Most accurate candidate" if beaten else "Most accurate")]
     above = [t for t in candidates if baseline is None or _above(t, baseline)]
     suffix = " above the baseline" if baseline is not None else ""
     cheapest: dict[int, list[str]] = {}
@@ -135,17 +155,50 @@ def _against(study: Study, best: Trial, control: Trial) -> str:
     if lead is None:
         return text
     text += f" Trial {best.number} against the control: {gain_in_words(lead)}."
-    return f"{text} {_verdict(lead, best, control)}"
+    return f"{text} {_verdict(study, best, control, lead)}"
 
 
-def _verdict(lead: Gain, best: Trial, control: Trial) -> str:
-    if lead.within_noise:
-        return "The control does as well within noise: more parameters alone may explain the gain."
-    if lead.value < 0:
-        return "The control does better: more parameters alone gain more."
-    if control.params < best.params:
-        return "But the control has fewer parameters, so it does not settle the question."
-    return "As far as one seed can tell, more parameters alone do not explain the lead."
+def _verdict(study: Study, best: Trial, control: Trial, lead: Gain) -> str:
+    """What the control says about the best candidate's gain over the baseline, if there is one."""
+    baseline = study.baseline
+    gain = gain_over(best, baseline, study.validation_images)
+    if baseline is None or gain is None:
+        return "Without a baseline there is no gain to explain."
+    who = f"trial {best.number}"
+    if gain.value <= 0:
+        return f"There is no gain to explain: {who} gained nothing over the baseline."
+    if gain.within_noise:
+        return f"There is no gain to explain: that of {who} over the baseline is {WITHIN}."
+    mine, its = best.params - baseline.params, control.params - baseline.params
+    return _explained(lead, mine, its, f"{its:,} against the {mine:,} of {who}")
+
+
+def _explained(lead: Gain, mine: int, its: int, numbers: str) -> str:
+    """Whether parameters alone explain a gain: `mine` and `its` are the added ones."""
+    if lead.lost:
+        return f"The control does better: more parameters alone (it adds {numbers}) gain more."
+    if lead.won and SIMILAR * its < mine:
+        return f"But the control adds fewer parameters ({numbers}): the question is not settled."
+    if lead.won:
+        return (
+            "As far as one seed can tell it is the attention: more parameters alone (the control "
+            f"adds {numbers}) do not explain the lead."
+        )
+    if its <= SIMILAR * mine:
+        kind = "fewer" if its < mine else "no more than twice the"
+        return (
+            f"The control does as well {WITHIN} with {kind} added parameters ({numbers}): more "
+            "parameters alone may explain the gain."
+        )
+    return f"The control does as well {WITHIN}, but adds {_times(its, mine)} ({numbers})."
+
+
+def _times(many: int, few: int) -> str:
+    if few <= 0:
+        return "parameters where the candidate adds none"
+    ratio = many / few
+    text = f"{ratio:.1f}".removesuffix(".0") if ratio < 10 else f"{ratio:,.0f}"
+    return f"{text} times the parameters"
 
 
 def accuracy_with_noise(trial: Trial, images: int) -> str:

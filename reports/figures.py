@@ -26,6 +26,7 @@ from search.trial import Role, State, Trial
 
 INCHES = (10.67, 4.67)
 DPI = 150
+MOST_COLUMNS = 6  # of the legend; fewer where their words are too wide for the picture
 LOG_SPAN = 20  # costs that differ by more than this factor are drawn on a logarithmic axis
 PANELS = (("params", "parameters"), ("latency_ms", "latency of one image (ms)"))
 
@@ -92,14 +93,18 @@ def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
     }
     if not entries:
         return
-    legend = figure.legend(
-        list(entries.values()),
-        list(entries),
-        loc="outside lower center",
-        ncols=4,
-        fontsize=7,
-        frameon=False,
-    )
+    for columns in range(MOST_COLUMNS, 0, -1):
+        legend = figure.legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside lower center",
+            ncols=columns,
+            fontsize=7,
+            frameon=False,
+        )
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)  # also where a block type has only faint points

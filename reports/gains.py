@@ -26,6 +26,16 @@ class Gain:
         """Whether the validation images are too few to tell this difference from none."""
         return abs(self.value) <= self.half_width
 
+    @property
+    def won(self) -> bool:
+        """Whether it is more than noise, and a gain."""
+        return self.value > 0 and not self.within_noise
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is more than noise, and a loss."""
+        return self.value < 0 and not self.within_noise
+
 
 def variance(accuracy: float, images: int) -> float:
     """The squared standard error of an accuracy (a fraction) read on `images` images."""

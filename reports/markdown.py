@@ -8,7 +8,9 @@ from reports.gains import gain_over
 from reports.protocol import how_measured, how_sure, how_to_go_on
 from reports.study import Study
 from reports.wording import (
+    UNKNOWN,
     count,
+    latency_with_p90,
     milliseconds,
     number_of,
     objectives_in_words,
@@ -32,7 +34,7 @@ def report(study: Study) -> str:
         ["## Answer", "", *answer(study)],
         [f"![Accuracy against parameters and latency]({PICTURE})"],
         ["## Front", "", *_front(study)],
-        ["## What else was tried", "", *_counts(study), *_others(study)],
+        ["## What else was tried", "", *_counts(study), *_dominated(study), *_others(study)],
         ["## How it was measured", "", *how_measured(study)],
         ["## How sure one can be", "", *how_sure(study)],
         ["## How to go on", "", *how_to_go_on(study)],
@@ -68,24 +70,34 @@ def _front(study: Study) -> list[str]:
 
 
 def _why_not(trial: Trial) -> str:
-    over = ", ".join(f"{ratio:.2f} times {name}" for name, ratio in trial.over_budget)
+    over = _budgets_exceeded(trial)
     return f" (not on the front: {over})" if over else " (not on the front)"
 
 
+def _budgets_exceeded(trial: Trial) -> str:
+    return ", ".join(f"{ratio:.2f} times {name}" for name, ratio in trial.over_budget)
+
+
 def _row(study: Study, trial: Trial, remark: str) -> str:
-    gain = gain_over(trial, study.baseline, study.validation_images)
-    noise = " (noise)" if gain and gain.within_noise else ""
     cells = [
         str(trial.number),
         f"{role_marker(trial) or 'candidate'}{remark}",
         f"`{trial.architecture.describe()}`",
         accuracy_with_noise(trial, study.validation_images),
-        f"{points(gain.value)} ± {100 * gain.half_width:.2f}{noise}" if gain else "—",
+        _gain(study, trial),
         f"{trial.params:,}",
         count(trial.macs),
-        milliseconds(trial.latency_ms),
+        latency_with_p90(trial),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _gain(study: Study, trial: Trial) -> str:
+    gain = gain_over(trial, study.baseline, study.validation_images)
+    if gain is None:
+        return UNKNOWN
+    noise = " (noise)" if gain.within_noise else ""
+    return f"{points(gain.value)} ± {100 * gain.half_width:.2f}{noise}"
 
 
 def _counts(study: Study) -> list[str]:
@@ -98,7 +110,54 @@ def _counts(study: Study) -> list[str]:
         State.RUNNING: "not ended",
     }
     parts = [f"{counts[state]} {text}" for state, text in words.items() if counts[state]]
-    return [f"{number_of(len(study.trials), 'trial')}: {', '.join(parts) or 'none yet'}."]
+    line = f"{number_of(len(study.trials), 'trial')}: {', '.join(parts) or 'none yet'}."
+    return [line + _tried(study)]
+
+
+def _tried(study: Study) -> str:
+    """How much of the space was tried; controls lie outside it."""
+    if study.architectures is None:
+        return ""
+    tried = {
+        trial.architecture_id
+        for trial in study.trials
+        if trial.role is not Role.CONTROL and trial.state is not State.INFEASIBLE
+    }
+    were = "was" if len(tried) == 1 else "were"
+    share = f"{len(tried):,} of the {study.architectures:,} architectures"
+    return f" {share} of this space {were} tried."
+
+
+def _dominated(study: Study) -> list[str]:
+    """The fully trained candidates that are not on the front, the most accurate first."""
+    numbers = {trial.number for trial in study.front}
+    trials = [
+        trial
+        for trial in study.in_state(State.COMPLETE)
+        if trial.role is Role.CANDIDATE and trial.number not in numbers
+    ]
+    if not trials:
+        return []
+    trials.sort(key=lambda trial: -(trial.val_accuracy or 0.0))
+    return [
+        *("", "### Fully trained, not on the front", ""),
+        "| trial | placements | accuracy | gain (points) | parameters | latency |",
+        "|---:|---|---:|---:|---:|---:|",
+        *(_dominated_row(study, trial) for trial in trials),
+    ]
+
+
+def _dominated_row(study: Study, trial: Trial) -> str:
+    over = _budgets_exceeded(trial)
+    cells = [
+        str(trial.number),
+        f"`{trial.architecture.describe()}`{f' ({over})' if over else ''}",
+        percent(trial.val_accuracy),
+        _gain(study, trial),
+        f"{trial.params:,}",
+        milliseconds(trial.latency_ms),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _others(study: Study) -> list[str]:

@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 
 from reports.gains import half_width
 from reports.study import Study
-from reports.wording import block_type, objectives_in_words
+from reports.wording import block_type
 from search.trial import Role, Trial
 
 NEAR = 1.5  # the accuracy axis reaches this many spans of the full trainings below them
@@ -50,7 +50,7 @@ def draw_stopped(axes: Axes, stopped: Sequence[Trial], full: Sequence[Trial], co
     floor = _floor(full)
     points = list(zip(*xy(stopped, cost), strict=True))
     for marker, label, shown in (
-        ("o", "stopped early, at its last accuracy", [p for p in points if p[1] >= floor]),
+        ("o", "stopped early, last accuracy", [p for p in points if p[1] >= floor]),
         ("v", "stopped early, below the axis", [(x, floor) for x, y in points if y < floor]),
     ):
         if shown:
@@ -72,7 +72,7 @@ def draw_best_line(axes: Axes, full: Sequence[Trial], cost: str) -> None:
             best.append((x, y))
     if len(best) > 1:
         xs, ys = zip(*best, strict=True)
-        label = "best accuracy at this cost or less"
+        label = "best at this cost or less"
         axes.step(xs, ys, where="post", color="#555555", linewidth=0.9, zorder=1, label=label)
 
 
@@ -84,7 +84,7 @@ def draw_whiskers(axes: Axes, trials: Sequence[Trial], cost: str, images: int) -
     halves = [100 * half_width(accuracy / 100, images) for accuracy in accuracies]
     axes.errorbar(
         costs, accuracies, yerr=halves, fmt="none", ecolor="#555555", elinewidth=0.7, capsize=2,
-        zorder=1.5, label="±1.96 standard errors from the validation images",
+        zorder=1.5, label="95 % interval (validation images)",
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def draw_front(axes: Axes, study: Study, front: Sequence[Trial], cost: str) -> N
     """A ring around each member of the front, and its number above its whisker."""
     if not front:
         return
-    label = f"front in {objectives_in_words(study.objectives)} together, with trial number"
+    label = "front, with trial number"
     costs, accuracies = xy(front, cost)
     axes.scatter(
         costs, accuracies, s=110, facecolors="none", edgecolors="black", linewidths=0.9, zorder=2.5,

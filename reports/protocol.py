@@ -1,12 +1,14 @@
 """How a study was measured, how sure one can be, and how to go on: the report's second half."""
 
+import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from reports.gains import half_width
 from reports.study import Facts, Study
-from reports.wording import number_of
-from search.trial import Trial
+from reports.wording import code, number_of
+from search.trial import Role, State, Trial
 
 
 def how_measured(study: Study) -> list[str]:
@@ -19,7 +21,8 @@ def how_measured(study: Study) -> list[str]:
         "Recipe": _listed(study.space.get("training", {})),
         "Search": _listed({**study.space.get("search", {}), **study.search}),
         "Budgets": _listed(_budgets(study)),
-        "Space file": f"`{study.source}`" if study.source else "",
+        "Space file": code(study.source) if study.source else "",
+        "Command": code(study.command) if study.command else "",
         "Workers": _workers(study.trials),
         "Latency": _latency(study.trials),
     }
@@ -39,23 +42,53 @@ def how_sure(study: Study) -> list[str]:
         "as if read on independent images, which is cautious.",
         "- The front is picked by the same validation images it is shown with, from many "
         "candidates, so its best accuracies are a little too good.",
-        "- The test split was never read.",
+        "- No network was trained or evaluated on the test split.",
         f"- Latency was measured {_meanwhile(study.trials)}; compare it within this study only.",
+        *_impossibly_fast(study),
     ]
 
 
 def how_to_go_on(study: Study) -> list[str]:
     """What a person can do next."""
-    where = f"`{study.source}`" if study.source else "the space file"
-    now = study.search.get("trials")
-    trials = f" (now {now})" if now is not None else ""
+    folder = study.folder or Path("runs", study.name)
+    dashboard = shlex.join(["optuna-dashboard", f"sqlite:///{folder.as_posix()}/study.db"])
     return [
-        f"- Search on: raise `search.trials`{trials} in {where} and run the same command again; "
-        "trials that ended are kept.",
-        "- Look at every trial: "
-        f"`optuna-dashboard sqlite:///runs/{study.name}/study.db` shows the study in a browser.",
+        f"- Search on: {_search_on(study)}; trials that ended are kept.",
+        f"- Look at every trial: {code(dashboard)} shows the study in a browser.",
         "- Make sure: train the front's architectures again with other seeds before believing a "
         "gain of the size of the noise.",
+    ]
+
+
+def _search_on(study: Study) -> str:
+    now = study.search.get("trials")
+    trials = f" (now {now})" if now is not None else ""
+    if study.command:
+        more = 2 * now if isinstance(now, int) else "N"
+        return f"run the same command with `-o search.trials={more}`{trials}"
+    where = code(study.source) if study.source else "the space file"
+    return f"raise `search.trials`{trials} in {where} and run the same command again"
+
+
+def _impossibly_fast(study: Study) -> list[str]:
+    """How far measured latencies are off: what contains the baseline cannot be faster than it."""
+    reference = study.baseline.latency_ms if study.baseline else None
+    if not reference:
+        return []
+    faster = [
+        1 - trial.latency_ms / reference
+        for trial in study.trials
+        if trial.role is not Role.BASELINE and trial.state is not State.FAILED
+        if trial.latency_ms is not None and trial.latency_ms < reference
+    ]
+    if not faster:
+        return []
+    many = len(faster)
+    who = "1 network that contains" if many == 1 else f"{many} networks that contain"
+    up_to = "by" if many == 1 else "by up to"
+    return [
+        f"- {who} the baseline measured faster than it, {up_to} {100 * max(faster):.1f} %: latency "
+        "differences of that size are noise here."
     ]
 
 

@@ -19,7 +19,8 @@ class Study:
     """A study at one moment.
 
     `space` is what all trials share, as the space file says it; `machine`, `data` and `search`
-    hold what the search noted and may lack any key.
+    hold what the search noted and may lack any key. `architectures` is how many the space holds,
+    `folder` the run's folder as it was given, `command` what the search was started with.
     """
 
     name: str
@@ -30,12 +31,16 @@ class Study:
     data: Facts = field(default_factory=dict)
     search: Facts = field(default_factory=dict)
     source: str | None = None
+    command: str | None = None
+    architectures: int | None = None
+    folder: Path | None = None
 
     @classmethod
     def read(cls, run_folder: Path) -> Self:
         """The study in a run's folder. Raises InputError or StorageError as `Ledger.read` does."""
         ledger = Ledger.read(run_folder)
-        source = ledger.facts("source")
+        source, command = ledger.facts("source"), ledger.facts("command")
+        architectures = ledger.facts("architectures")
         return cls(
             name=run_folder.resolve().name,
             objectives=ledger.objectives,
@@ -45,6 +50,9 @@ class Study:
             data=ledger.facts("data") or {},
             search=ledger.facts("search") or {},
             source=None if source is None else str(source),
+            command=None if command is None else str(command),
+            architectures=None if architectures is None else int(architectures),
+            folder=run_folder,
         )
 
     @property

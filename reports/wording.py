@@ -30,6 +30,20 @@ def milliseconds(value: float | None) -> str:
     return f"{value:,.0f} ms" if value >= 1000 else f"{value:#.3g}".rstrip(".") + " ms"
 
 
+def latency_with_p90(trial: Trial) -> str:
+    """A trial's median latency and the time that 9 in 10 passes took at most."""
+    if trial.latency is None:
+        return UNKNOWN
+    p90 = milliseconds(trial.latency.p90_ms).removesuffix(" ms")
+    return f"{milliseconds(trial.latency_ms)} (p90 {p90})"
+
+
+def code(text: str) -> str:
+    """Text on one line as code in Markdown, whatever backticks it holds."""
+    line = " ".join(text.split())
+    return f"`` {line} ``" if "`" in line else f"`{line}`"
+
+
 def count(value: float) -> str:
     """A large count, shortened: 11181642 is `11.18 M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

@@ -20,7 +20,7 @@ def choose(space: Space, trial: optuna.Trial) -> Architecture:
 
     That one is always in the study, and nothing is cheaper: a sampler that may choose it does.
     """
-    count = trial.suggest_int("placements", 1, space.file.placement.at_most)
+    count = trial.suggest_int("placements", 1, space.at_most)
     by_name = {str(slot): slot for slot in space.slots}
     placed: dict[Slot, Placement] = {}
     for index in range(1, count + 1):
@@ -45,7 +45,7 @@ def _choose_block(space: Space, slot: Slot, index: int, trial: optuna.Trial) -> 
 
 def count_architectures(space: Space) -> int:
     """How many different architectures the space holds, the plain backbone among them."""
-    at_most = space.file.placement.at_most
+    at_most = space.at_most
     counts = [1] + [0] * at_most  # counts[k]: architectures of k placements in the slots so far
     for slot in space.slots:
         variants = sum(len(list(choices.variants())) for choices in space.choices_at[slot])
@@ -61,7 +61,7 @@ def every_architecture(space: Space) -> Iterator[Architecture]:
         slot: [block for choices in space.choices_at[slot] for block in choices.variants()]
         for slot in space.slots
     }
-    for count in range(space.file.placement.at_most + 1):
+    for count in range(space.at_most + 1):
         for slots in itertools.combinations(space.slots, count):
             for blocks in itertools.product(*(variants[slot] for slot in slots)):
                 placements = tuple(map(Placement, slots, blocks))

@@ -58,7 +58,7 @@ class Driver:
         self._trials = {trial.number: trial for trial in ledger.trials()}
         self._running: set[int] = set()
         self._infeasible_in_a_row = 0
-        self._gave_up = False
+        self._gave_up: str | None = None
         held = {trial.architecture_id for trial in self._trials.values()}
         self._again = deque(n for n, t in self._trials.items() if t.state is State.RUNNING)
         self._fixed = deque(
@@ -74,8 +74,8 @@ class Driver:
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing to start, as for a study that already holds its trials."""
-        return not self._again and self._enough()
+        """Whether the study already holds the trials it is to hold."""
+        return not self._again and self._has_its_trials()
 
     def next_task(self) -> Assignment | NoTask:
         """The next candidate to train; it is in the ledger when this returns."""
@@ -83,22 +83,17 @@ class Driver:
             number = self._again.popleft()
             self._ledger.restart(number)
             return self._assign(number)
-        while self._infeasible_in_a_row < MAX_INFEASIBLE_IN_A_ROW:
-            if self._enough():
-                return NoTask.NEVER if not self._running else NoTask.LATER
+        while not self._has_its_trials():
+            reason = self._why_no_more()
+            if reason is not None:
+                return self._give_up(reason)
             proposal = self._next_proposal()
             if proposal is None:
-                return self._exhausted()
+                return self._give_up("the space holds no other architecture")
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
-        if not self._gave_up:
-            self._gave_up = True
-            self._watcher.notice(
-                f"{MAX_INFEASIBLE_IN_A_ROW} candidates in a row were over budget; "
-                "no more are proposed"
-            )
-        return self._exhausted()
+        return self._nothing()
 
     def answered(self, number: int, answer: Answer) -> bool:
         """Takes in a worker's answer; whether the worker should go on with this trial."""
@@ -154,17 +149,34 @@ class Driver:
             trial, self._trials.values(), rules, self._space.file.objectives.minimize
         )
 
-    def _enough(self) -> bool:
+    def _has_its_trials(self) -> bool:
         spent = sum(trial.state.trained for trial in self._trials.values())
-        wanted = self._space.file.search.trials
-        return spent + len(self._running) >= wanted or self._out_of_time()
+        return spent + len(self._running) >= self._space.file.search.trials
 
     def _out_of_time(self) -> bool:
         minutes = self._space.file.search.timeout_minutes
         return minutes is not None and self._clock() - self._began >= 60 * minutes
 
-    def _exhausted(self) -> NoTask:
+    def _give_up(self, reason: str) -> NoTask:
+        """Proposes no more in this run, and says so once."""
+        if self._gave_up is None:
+            self._gave_up = reason
+            self._watcher.notice(f"no more candidates are begun: {reason}")
+        return self._nothing()
+
+    def _nothing(self) -> NoTask:
         return NoTask.LATER if self._running else NoTask.NEVER
+
+    def _why_no_more(self) -> str | None:
+        """Why no candidate is begun though the study is short of trials; None to go on."""
+        if self._out_of_time():
+            return "search.timeout_minutes are over"
+        if self._infeasible_in_a_row >= MAX_INFEASIBLE_IN_A_ROW:
+            return f"{MAX_INFEASIBLE_IN_A_ROW} in a row were over budget"
+        baselines = [t for t in self._trials.values() if t.role is Role.BASELINE and t.over_budget]
+        if baselines and not self._fixed:  # every candidate contains it
+            return f"the plain backbone alone is over {', '.join(dict(baselines[0].over_budget))}"
+        return self._gave_up
 
     def _next_proposal(self) -> Proposal | None:
         if self._fixed:

@@ -86,9 +86,11 @@ class Ledger:
         path = folder / DATABASE
         if path.exists():
             ledger = cls.read(folder)
-            if ledger.space != space:
+            if ledger.space == space:
+                return ledger
+            if ledger.trials():
                 raise InputError(_other_space(folder, ledger.space, space))
-            return ledger
+            path.unlink()  # a study without a trial holds nothing to lose
         unfinished = path.with_suffix(".begun")
         unfinished.unlink(missing_ok=True)
         with _storage_errors(path):
@@ -251,6 +253,14 @@ def _over_budget(over: Mapping[str, float]) -> str:
 
 
 def _read(frozen: FrozenTrial, budgets: Budgets) -> Trial:
+    try:
+        return _read_attributes(frozen, budgets)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"trial {frozen.number} of the study was not written by this program"
+        raise StorageError(f"{message}: {type(error).__name__}: {error}") from error
+
+
+def _read_attributes(frozen: FrozenTrial, budgets: Budgets) -> Trial:
     attributes = frozen.user_attrs
     latency = attributes.get("latency")
     worker = attributes.get("worker")

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 
 from search.candidates import choose, every_architecture
 from search.ledger import Ledger, Proposal
-from search.space import Space
+from search.space import SearchConfig, Space
 from search.trial import Role
 
 TRIES = 10  # proposals asked of the sampler, and then of chance, before the next way is taken
@@ -25,19 +25,28 @@ class Proposer:
         self._space = space
         held = ledger.trials()
         seed = space.file.search.seed + len(held)  # a resumed search does not repeat its draws
-        self._study = _empty_study(ledger, _sampler(space.file.search.sampler, seed))
+        self._study = _empty_study(ledger, _sampler(space.file.search, seed))
         self._random = _empty_study(ledger, optuna.samplers.RandomSampler(seed))
         self._numbers: dict[int, int] = {}
         for trial in held:
             self.entered(ledger, trial.number)
 
     def entered(self, ledger: Ledger, number: int) -> None:
-        """Tells the sampler of a trial that was entered in the ledger."""
-        self._study.add_trial(ledger.frozen(number))
+        """Tells the sampler of a trial that was entered in the ledger.
+
+        Not of those it could not have chosen: it would learn nothing from the baseline, which is
+        always on the front, but that half of what is good has no parameters.
+        """
+        frozen = ledger.frozen(number)
+        if not frozen.params:
+            return
+        self._study.add_trial(frozen)
         self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
 
     def ended(self, ledger: Ledger, number: int) -> None:
         """Tells the sampler how a trial ended."""
+        if number not in self._numbers:
+            return
         frozen = ledger.frozen(number)
         mirrored = self._numbers[number]
         storage = self._study._storage
@@ -74,15 +83,24 @@ def baseline_proposal(space: Space) -> Proposal:
     return Proposal(space.baseline, Role.BASELINE)
 
 
-def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    if name == "random":
+def _sampler(search: SearchConfig, seed: int) -> optuna.samplers.BaseSampler:
+    """The sampler, set for how many trials there will be.
+
+    Optuna's defaults, 10 random trials for TPE and generations of 50 for NSGA-II, would make most
+    searches of this size random ones.
+    """
+    if search.sampler == "random":
         return optuna.samplers.RandomSampler(seed)
-    if name == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed)
+    if search.sampler == "nsga2":
+        population = min(50, max(4, search.trials // 4))
+        return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
+    startup = min(10, max(3, search.trials // 4))
     with warnings.catch_warnings():
         # `group` splits a conditional space into its unconditional parts; it is "experimental".
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+        return optuna.samplers.TPESampler(
+            n_startup_trials=startup, seed=seed, multivariate=True, group=True
+        )
 
 
 def _empty_study(ledger: Ledger, sampler: optuna.samplers.BaseSampler) -> optuna.Study:

@@ -26,16 +26,20 @@ def study_name(space_source: Path, given: str | None) -> str:
 
 
 def prepare(folder: Path) -> None:
-    """Makes the folder and sees that it can be written. Raises StorageError."""
+    """Makes the folder and sees that it can be written.
+
+    Raises StorageError, and InputError for a path that a database's address cannot hold.
+    """
+    odd = sorted(set(str(folder)) & set("?#%{}"))
+    if odd:
+        raise InputError(f"--runs: {folder} holds {' '.join(odd)}; choose a path without")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".write-probe"
         probe.write_bytes(b"x")
-        probe.unlink()
+        probe.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot be written: {error.strerror}; choose another place with --runs"
-        ) from None
+        raise _unwritable(folder, error) from None
 
 
 def lock(folder: Path, holder: str) -> FileLock:
@@ -49,7 +53,13 @@ def lock(folder: Path, holder: str) -> FileLock:
         except OSError:
             who = "another process"
         raise StudyBusyError(f"{folder} is in use by {who}; wait for it or stop it") from None
-    (folder / HOLDER).write_text(holder, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    try:
+        (folder / HOLDER).write_text(holder, encoding="utf-8")
+    except OSError as error:
+        held.release()
+        raise _unwritable(folder, error) from None
     return held
 
 
@@ -62,5 +72,14 @@ def set_aside(folder: Path, now: datetime) -> Path | None:
         return None
     target = folder.with_name(f"{folder.name}-until-{now:%Y-%m-%dT%H-%M-%S}")
     with lock(folder, "a search that sets it aside"):
-        folder.rename(target)
+        try:
+            folder.rename(target)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
     return target
+
+
+def _unwritable(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{folder}: cannot be written: {error.strerror}; choose another place with --runs"
+    )

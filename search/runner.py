@@ -39,7 +39,7 @@ from trainers.messages import Answer
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
 SHUTDOWN_S = 6.0
 POLL_S = 0.2
-LOST = "the worker process died (killed, crashed or out of memory)"
+LOST = "the worker process died or could not start (killed, crashed, out of memory)"
 
 Value = TypeVar("Value")
 
@@ -87,7 +87,7 @@ def worker_count(search: SearchConfig, cores: int, gpus: float) -> int:
     """How many trainings run at a time. Raises InputError where not even one can."""
     if not search.gpus_per_trial:
         return search.workers or cores
-    fitting = int(gpus / search.gpus_per_trial)
+    fitting = _fitting(search.gpus_per_trial, int(gpus))
     if not fitting:
         raise InputError(
             f"search.gpus_per_trial: {search.gpus_per_trial:g} is not allowed: {gpus:g} GPUs are "
@@ -96,11 +96,16 @@ def worker_count(search: SearchConfig, cores: int, gpus: float) -> int:
     return min(search.workers or fitting, fitting)
 
 
+def _fitting(share: float, gpus: int) -> int:
+    """How many trainings fit on `gpus` cards; one that takes part of a card stays on it."""
+    return int(gpus / share) if share >= 1 else gpus * int(1 / share + 1e-9)
+
+
 def expected_workers(search: SearchConfig) -> int:
     """How many trainings will run at a time, as far as is known before Ray is started."""
     if search.workers is not None or not search.gpus_per_trial:
         return search.workers or available_cores()
-    return max(1, int(1 / search.gpus_per_trial))
+    return max(1, _fitting(search.gpus_per_trial, 1))
 
 
 def trial_resources(search: SearchConfig) -> dict[str, float]:
@@ -116,6 +121,7 @@ def available_cores() -> int:
 
 def _start_ray(search: SearchConfig) -> None:
     ray.init(
+        address="local",  # whatever RAY_ADDRESS says: this program brings its own Ray
         num_cpus=max(search.workers or 0, available_cores()),
         include_dashboard=False,
         log_to_driver=False,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from models import build
 from models.architecture import Architecture, Backbone, Block, OptionValue, Slot
@@ -21,6 +21,7 @@ from models.registry import UnknownEntryError
 from models.sections import Section
 from models.yaml_input import Document, override, read_yaml, validate
 from trainers.config import DataConfig, PositiveInt, TrainingConfig
+from trainers.data.store import DATA_SETS
 
 Count = Annotated[int, Field(ge=1, le=1000)]
 OptionRanges = Annotated[
@@ -29,18 +30,25 @@ OptionRanges = Annotated[
 Objective = Literal["params", "latency_ms", "macs"]
 
 
+def _gpu_share(value: float) -> float:
+    if value > 1 and value != int(value):
+        raise ValueError("must be a part of one GPU, or whole GPUs")
+    return value
+
+
 class PlacementRules(Section):
     """Where blocks may sit and which ones.
 
     Slots are all combinations of `stages`, `blocks` (residual blocks, counted from 1 in their
-    stage) and `positions`; None takes all. A candidate has one to `at_most` placements.
+    stage) and `positions`; None takes all. A candidate has one to `at_most` placements; None
+    allows two, or one where there is one slot.
     `attention` names the block types, each with the values its options may take.
     """
 
     stages: Annotated[tuple[Count, ...], Field(strict=False, min_length=1)] | None = None
     blocks: Annotated[tuple[Count, ...], Field(strict=False, min_length=1)] | None = None
     positions: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
-    at_most: Count = 2
+    at_most: Count | None = None
     attention: Annotated[dict[str, OptionRanges], Field(min_length=1)]
 
 
@@ -74,7 +82,7 @@ class SearchConfig(Section):
     sampler: Literal["tpe", "nsga2", "random"] = "tpe"
     trials: PositiveInt = 50
     workers: Annotated[int, Field(ge=1, le=4096)] | None = None
-    gpus_per_trial: Annotated[float, Field(ge=0, le=64)] = 0.0
+    gpus_per_trial: Annotated[float, Field(ge=0, le=64), AfterValidator(_gpu_share)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None
     control_slot: str | None = None
@@ -130,6 +138,11 @@ class Space:
     control_slot: Slot
 
     @property
+    def at_most(self) -> int:
+        """The most placements a candidate has."""
+        return self.file.placement.at_most or min(2, len(self.slots))
+
+    @property
     def baseline(self) -> Architecture:
         """The control `none`: the plain backbone."""
         return Architecture(self.file.backbone)
@@ -160,7 +173,8 @@ def check_space(document: Document) -> Space:
     choices_at = {slot: _choices_at(document, slot, plan, choices) for slot in slots}
     choices_at = {slot: at_slot for slot, at_slot in choices_at.items() if at_slot}
     _refuse_unusable(document, file, choices, choices_at)
-    _refuse_budgets(document, file)
+    _refuse_budgets(document, file, plan, choices_at)
+    _refuse_data(document, file)
     control_slot = _control_slot(document, file, tuple(plan.slots), slots)
     return Space(document.source, file, tuple(choices_at), choices_at, control_slot)
 
@@ -256,19 +270,52 @@ def _refuse_unusable(
                 "feature maps of the residual block; allow before_add"
             )
             raise InputError(document.problem(("placement", "attention", block.name), message))
-    if file.placement.at_most > len(choices_at):
+    if (file.placement.at_most or 1) > len(choices_at):
         message = (
             f"{file.placement.at_most} is not allowed: {len(choices_at)} slots can hold a block"
         )
         raise InputError(document.problem(("placement", "at_most"), message))
 
 
-def _refuse_budgets(document: Document, file: SpaceFile) -> None:
-    least = build.cost(Architecture(file.backbone), file.data.image_size).params
+def _refuse_budgets(
+    document: Document,
+    file: SpaceFile,
+    plan: Plan,
+    choices_at: Mapping[Slot, tuple[BlockChoices, ...]],
+) -> None:
     budget = file.objectives.max_params
-    if budget is not None and budget < least:
-        message = f"{budget:,} cannot be met: the plain backbone has {least:,} parameters"
+    if budget is None:
+        return
+    least = plan.cost.params + min(
+        build.block_cost(variant, plan.slots[slot]).params
+        for slot, at_slot in choices_at.items()
+        for choices in at_slot
+        for variant in choices.variants()
+    )
+    if budget < least:
+        message = (
+            f"{budget:,} cannot be met: the plain backbone has {plan.cost.params:,} parameters, "
+            f"the smallest candidate {least:,}"
+        )
         raise InputError(document.problem(("objectives", "max_params"), message))
+
+
+def _refuse_data(document: Document, file: SpaceFile) -> None:
+    facts, data = DATA_SETS[file.data.name], file.data
+    if file.backbone.classes != facts.classes:
+        message = f"{file.backbone.classes} is not allowed: {data.name} has {facts.classes} classes"
+        raise InputError(document.problem(("backbone", "classes"), message))
+    left = facts.train.images - data.validation_images
+    train = left if data.train_images is None else data.train_images
+    if train > left or left < 1:
+        message = (
+            f"{train:,} and {data.validation_images:,} validation images are more than the "
+            f"{facts.train.images:,} of {data.name}'s training split"
+        )
+        raise InputError(document.problem(("data", "train_images"), message))
+    if file.training.batch_size > train:
+        message = f"{file.training.batch_size:,} is more than the {train:,} training images"
+        raise InputError(document.problem(("training", "batch_size"), message))
 
 
 def _control_slot(

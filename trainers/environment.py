@@ -15,9 +15,9 @@ MKL_PATH = "MKL_DEBUG_CPU_TYPE"
 def worker_environment(processor: str | None = None) -> dict[str, str]:
     """Environment variables for a worker process; they act only if set before it imports Paddle.
 
-    One thread: a training on two cores is no faster than on one, and side by side two trainings
-    are twice as fast. On AMD the MKL that Paddle brings takes a slow path unless told otherwise by
-    an undocumented variable (twice as fast, measured); set it to 0 yourself to switch that off.
+    One thread: trainings side by side use the cores better than threads inside one. On AMD the MKL
+    that Paddle brings takes a slow path unless told otherwise by an undocumented variable; what it
+    was is recorded in every trial. Set MKL_DEBUG_CPU_TYPE=0 yourself to switch that off.
     """
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     quiet = {"GLOG_minloglevel": "2"}

@@ -211,3 +211,21 @@ def test_a_slot_that_is_not_there_is_refused_with_a_suggestion() -> None:
 def test_a_width_of_broken_channels_is_refused() -> None:
     with pytest.raises(InputError, match="multiples of 1/64"):
         plan(Architecture(Backbone(width=0.1)), 32)
+
+
+def test_a_placement_leaves_all_other_initial_values_alone():
+    """Common random numbers: candidates differ by their blocks, not by a new draw of the rest."""
+    backbone = Backbone(width=0.125)
+    slots = [Slot.parse("stage2.block1.before_add"), Slot.parse("stage4.block2.after_block")]
+    first = Placement(slots[0], make_block("se", {"reduction": 4}))
+    second = Placement(slots[1], make_block("gc", {"ratio": 0.25}))
+    plain = build(Architecture(backbone), 16, seed=3).state_dict()
+    alone = build(Architecture(backbone, (second,)), 16, seed=3).state_dict()
+    both = build(Architecture(backbone, (first, second)), 16, seed=3).state_dict()
+    assert set(plain) < set(alone) < set(both)
+    for name, value in alone.items():
+        assert (both[name].numpy() == value.numpy()).all(), name
+    for name, value in plain.items():
+        assert (both[name].numpy() == value.numpy()).all(), name
+    other = build(Architecture(backbone), 16, seed=4).state_dict()
+    assert any((other[name].numpy() != value.numpy()).any() for name, value in plain.items())

@@ -22,6 +22,29 @@ def study(*trials: Trial, name: str = "study") -> Study:
     return Study(name, OBJECTIVES, trials, SPACE)
 
 
+def study_of_kinds(kinds: int) -> Study:
+    """One candidate of each of so many block types, and everything else a legend can name."""
+    names = ["se", "gc", "bridge", "nonlocal", "coordinate"]
+    names += [f"another_block_{n}" for n in range(kinds - len(names))]
+    candidates = [
+        trial(
+            number,
+            0.92 + number / 2000,
+            placed=architecture(f"stage3.block2.before_add={name}"),
+            params=11_200_000 + 1000 * number,
+        )
+        for number, name in enumerate(names[:kinds], start=10)
+    ]
+    return study(
+        BASELINE,
+        trial(1, 0.91, role=Role.CONTROL, placed=RESIDUAL, params=12_000_000),
+        trial(4, 0.915, placed=MIXED, params=11_500_000),
+        trial(5, 0.895, state=State.STOPPED),
+        trial(6, 0.2, state=State.STOPPED),
+        *candidates,
+    )
+
+
 def legend(shown: Study) -> list[str]:
     return [text.get_text() for text in draw(shown).legends[0].get_texts()]
 
@@ -48,9 +71,20 @@ def test_legend_names_what_is_drawn() -> None:
     )
     labels = legend(shown)
     assert {"se", "gc", "mixed"} < set(labels)
-    for words in ("baseline", "control", "stopped early, at", "stopped early, below", "front in"):
+    for words in ("baseline", "control", "stopped early, last", "stopped early, below", "front,"):
         assert any(label.startswith(words) for label in labels), words
     assert len(labels) == len(set(labels))
+
+
+@pytest.mark.parametrize("kinds", [1, 5, 40])
+def test_legend_lies_inside_the_picture(kinds: int) -> None:
+    figure = draw(study_of_kinds(kinds))
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.bbox.x1
+    assert box.y1 < min(axes.get_window_extent().y0 for axes in figure.axes)
 
 
 def test_early_stops_do_not_flatten_the_axis() -> None:

@@ -19,10 +19,12 @@ from example_study import (
     architecture,
     latency,
     trial,
+    write_from_parent,
 )
 
 from models.errors import StorageError
 from reports.__main__ import main
+from reports.answer import noise_sentence
 from reports.markdown import report
 from reports.study import Study
 from reports.write import write_report
@@ -40,7 +42,7 @@ def study(*trials: Trial) -> Study:
 
 @pytest.fixture(scope="module")
 def written(example_run: Path) -> Path:
-    return write_report(example_run)
+    return write_from_parent(example_run)
 
 
 @pytest.mark.parametrize("name", GOLDEN_FILES)
@@ -57,7 +59,7 @@ def test_report_lies_in_the_run_folder_with_nothing_else(example_run: Path, writ
 
 def test_front_file_holds_complete_trials_only(written: Path) -> None:
     lines = (written / "pareto.csv").read_text(encoding="utf-8").splitlines()[1:]
-    assert len(lines) == 4
+    assert len(lines) == 4  # without the dominated trial
     assert all(",complete," in line for line in lines)
 
 
@@ -70,20 +72,153 @@ def test_gains_within_noise_are_called_so() -> None:
 def test_a_real_gain_is_called_so() -> None:
     text = report(study(BASELINE, CONTROL, trial(2, 0.95)))
     assert "All gains over the baseline exceed the noise" in text
-    assert "more parameters alone do not explain the lead" in text
+    assert "As far as one seed can tell it is the attention" in text
 
 
 @pytest.mark.parametrize(
     ("control", "params", "verdict"),
     [
-        (0.949, 12_000_000, "may explain the gain"),
-        (0.990, 12_000_000, "more parameters alone gain more"),
-        (0.900, 11_000_001, "the control has fewer parameters"),
+        (0.949, 11_400_000, "with no more than twice the added parameters (400,000 against the"),
+        (0.949, 11_100_000, "with fewer added parameters (100,000 against the 200,000 of trial 2)"),
+        (0.949, 11_500_000, "but adds 2.5 times the parameters (500,000 against the 200,000 of"),
+        (0.949, 31_000_000, "but adds 100 times the parameters (20,000,000 against"),
+        (0.990, 12_000_000, "more parameters alone (it adds 1,000,000 against the 200,000"),
+        (
+            0.900,
+            12_000_000,
+            "it is the attention: more parameters alone (the control adds 1,000,000",
+        ),
+        (0.900, 11_000_001, "the control adds fewer parameters (1 against the 200,000 of trial 2)"),
     ],
 )
 def test_control_is_weighed_against_the_best(control: float, params: int, verdict: str) -> None:
     residual = trial(1, control, role=Role.CONTROL, placed=RESIDUAL, params=params, latency_ms=20.0)
-    assert verdict in report(study(BASELINE, residual, trial(2, 0.95)))
+    text = report(study(BASELINE, residual, trial(2, 0.95)))
+    assert verdict in text
+    alone = control == 0.949 and params <= 11_400_000
+    assert ("parameters alone may explain the gain" in text) == alone
+
+
+@pytest.mark.parametrize(
+    ("best", "words"),
+    [
+        (0.905, "no gain to explain: that of trial 2 over the baseline is within noise"),
+        (0.900, "no gain to explain: trial 2 gained nothing"),
+        (0.800, "no gain to explain: trial 2 gained nothing"),
+    ],
+)
+def test_where_nothing_is_gained_the_control_explains_nothing(best: float, words: str) -> None:
+    text = report(study(BASELINE, CONTROL, trial(2, best, latency_ms=5.0)))
+    assert words in text
+    assert "explain the gain" not in text
+
+
+def test_a_block_without_parameters_is_weighed_too() -> None:
+    text = report(
+        study(BASELINE, trial(1, 0.95, role=Role.CONTROL), trial(2, 0.95, params=11_000_000))
+    )
+    assert "but adds parameters where the candidate adds none (200,000 against the 0 of" in text
+
+
+def test_a_control_without_a_baseline_says_nothing_of_gains() -> None:
+    text = report(study(CONTROL, trial(2, 0.95)))
+    assert "No fully trained baseline" in text
+    assert "Without a baseline there is no gain to explain." in text
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "sentence"),
+    [
+        ((0.95, 0.94), "All gains over the baseline exceed the noise of 5,000 validation images."),
+        ((0.905, 0.895), "No gain over the baseline is larger than the noise of 5,000"),
+        (
+            (0.95, 0.905, 0.904),
+            "Of the front's 3 candidates, 1 gained against the baseline by more than the noise of "
+            "5,000 validation images; the other 2 are within noise.",
+        ),
+        (
+            (0.95, 0.905, 0.80),
+            "Of the front's 3 candidates, 1 gained and 1 lost against the baseline by more than "
+            "the noise of 5,000 validation images; the other is within noise.",
+        ),
+        (
+            (0.95, 0.80),
+            "Of the front's 2 candidates, 1 gained and 1 lost against the baseline by more than "
+            "the noise of 5,000 validation images.",
+        ),
+        (
+            (0.905, 0.80),
+            "Of the front's 2 candidates, 1 lost against the baseline by more than the noise of "
+            "5,000 validation images; the other is within noise: this study does not show that "
+            "attention helps.",
+        ),
+        (
+            (0.80, 0.70),
+            "Every candidate on the front is below the baseline by more than the noise of 5,000 "
+            "validation images: this study does not show that attention helps.",
+        ),
+        ((), ""),
+    ],
+)
+def test_gains_and_losses_in_one_sentence(accuracies: tuple[float, ...], sentence: str) -> None:
+    candidates = [
+        trial(number, accuracy, latency_ms=9.0 - number)
+        for number, accuracy in enumerate(accuracies, start=2)
+    ]
+    text = noise_sentence([BASELINE, *candidates], OBJECTIVES, IMAGES)
+    assert text.startswith(sentence)
+    assert bool(text) == bool(sentence)
+    assert noise_sentence(candidates, OBJECTIVES, IMAGES) == ""
+
+
+def test_a_loss_is_no_noise() -> None:
+    text = report(study(BASELINE, CONTROL, trial(2, 0.80, latency_ms=5.0)))
+    assert "**Most accurate candidate:** trial 2" in text
+    assert "Over the baseline: -10.00 ± 1.39 points, a loss beyond noise;" in text
+
+
+def test_latencies_that_cannot_be_true_are_named() -> None:
+    faster = (
+        trial(2, 0.95, latency_ms=9.0),
+        trial(3, 0.2, state=State.STOPPED, latency_ms=9.9),
+        trial(4, state=State.FAILED, latency_ms=1.0),
+    )
+    text = report(study(BASELINE, CONTROL, *faster))
+    assert "- 2 networks that contain the baseline measured faster than it, by up to 10.0 %" in text
+    assert "- 1 network that contains the baseline measured faster" in report(
+        study(BASELINE, faster[0])
+    )
+    for trials in ((BASELINE, CONTROL, faster[2]), faster, ()):
+        assert "measured faster" not in report(study(*trials))
+
+
+def test_latencies_of_the_front_have_their_p90() -> None:
+    assert "| 10.0 ms (p90 12.5) |" in report(study(BASELINE))
+
+
+def test_dominated_candidates_are_listed_by_accuracy() -> None:
+    low, high = trial(3, 0.91, latency_ms=11.0), trial(4, 0.92, latency_ms=11.0)
+    text = report(study(BASELINE, CONTROL, trial(2, 0.95), low, high))
+    table = text.partition("### Fully trained, not on the front")[2].partition("##")[0]
+    assert [line.split(" ")[1] for line in table.splitlines() if line.startswith("| ")][1:] == [
+        "4", "3",
+    ]  # fmt: skip
+    assert "| 92.00 % | +2.00 ± 1.12 | 11,200,000 | 11.0 ms |" in table
+
+
+def test_command_and_folder_are_repeated_as_given() -> None:
+    plain = study(BASELINE)
+    assert "raise `search.trials` in the space file" in report(plain)
+    known = dataclasses.replace(
+        plain,
+        command="python run_search.py a.yaml",
+        folder=Path("/data/my runs/a"),
+        search={"trials": 24},
+    )
+    text = report(known)
+    assert "- **Command:** `python run_search.py a.yaml`" in text
+    assert "run the same command with `-o search.trials=48` (now 24)" in text
+    assert "`optuna-dashboard 'sqlite:////data/my runs/a/study.db'`" in text
 
 
 def test_cheapest_picks_are_above_the_baseline() -> None:

@@ -91,23 +91,23 @@ def test_every_end_has_its_state_and_reason(space: Space, open_ledger: Open) -> 
 
 
 def test_over_parameters_is_infeasible_from_the_start(open_ledger: Open) -> None:
-    space = make_space("objectives.max_params=44622", "objectives.max_latency_ms=5")
+    space = make_space("objectives.max_params=44750", "objectives.max_latency_ms=5")
     ledger = open_ledger(space)
     begin(space, ledger, candidate(space))
     begin(space, ledger, control(space))
     begin(space, ledger, baseline_proposal(space))
     refused, residual, baseline = ledger.trials()
     assert (refused.state, residual.state) == (State.INFEASIBLE, State.RUNNING)
-    assert refused.reason == f"{refused.params / 44622:.2f} times max_params"
-    assert dict(residual.over_budget) == {"max_params": residual.params / 44622}
+    assert refused.reason == f"{refused.params / 44750:.2f} times max_params"
+    assert dict(residual.over_budget) == {"max_params": residual.params / 44750}
     assert baseline.over_budget == ()
 
 
 def test_constraints_are_where_the_dashboard_reads_them(open_ledger: Open) -> None:
-    space = make_space("objectives.max_params=44622", "objectives.max_latency_ms=5")
+    space = make_space("objectives.max_params=44750", "objectives.max_latency_ms=5")
     ledger = open_ledger(space)
     number = begin(space, ledger, control(space))
-    excess = ledger.trial(number).params / 44622 - 1
+    excess = ledger.trial(number).params / 44750 - 1
     assert ledger.frozen(number).system_attrs["constraints"] == [pytest.approx(excess), 0.0]
     ledger.measured(number, measured(6.0))
     assert ledger.frozen(number).system_attrs["constraints"] == pytest.approx([excess, 0.2])
