@@ -139,7 +139,8 @@ def _latency(trials: tuple[Trial, ...]) -> str:
     batches = ", ".join(str(batch) for batch in sorted({latency.batch for latency in known}))
     sizes = ", ".join(f"{s} × {s}" for s in sorted({latency.image_size for latency in known}))
     return (
-        f"median of {many} forward passes after a warm-up, in eval mode, batch {batches}, "
+        f"median of {many} forward passes, the quietest of five blocks after a warm-up, in eval "
+        f"mode, batch {batches}, "
         f"{sizes} pixels, on the worker's device, before the training, {_meanwhile(trials)}"
     )
 

@@ -35,6 +35,7 @@ from search.interruption import Interruption
 from search.space import SearchConfig
 from trainers.environment import worker_environment
 from trainers.messages import Answer
+from trainers.quiet import Quiet
 
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
 SHUTDOWN_S = 6.0
@@ -262,7 +263,9 @@ class CandidateTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes a task."""
-        from trainers.candidate import run_candidate  # noqa: PLC0415 - in the worker only
+        # In the worker only, and not while another one measures: Paddle's import takes a second.
+        with contextlib.closing(Quiet()) as quiet, quiet.training():
+            from trainers.candidate import run_candidate  # noqa: PLC0415
 
         self._answers = run_candidate(config["task"])
 

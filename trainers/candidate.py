@@ -32,8 +32,9 @@ def run_candidate(task: Task) -> Generator[Answer, None, None]:
 def _answers(task: Task) -> Iterator[Answer]:
     paddle.set_device(task.device)
     image_size = task.data.image_size
-    network = build(task.architecture, image_size, task.seed)
     with contextlib.closing(Quiet()) as quiet:
+        with quiet.training():
+            network = build(task.architecture, image_size, task.seed)
         yield Measured(measure_latency(network, image_size, quiet), describe_worker())
         folder = Path(task.data_folder)
         batches, validation = search_batches(task.data, task.training, folder, task.seed)

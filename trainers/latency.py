@@ -1,4 +1,4 @@
-"""Latency of a network: single runs after a warm-up, median and 90th percentile."""
+"""Latency: median and 90th percentile of single runs, in the quietest of some blocks."""
 
 import time
 from collections.abc import Callable
@@ -10,19 +10,20 @@ from paddle import nn
 from trainers.messages import Latency
 from trainers.quiet import Quiet
 
-WARM_UP_S = 0.1
-MIN_RUNS = 30
-MIN_S = 0.3
-MAX_S = 3.0
+WARM_UP_S = 0.3
+BLOCKS = 5
+MIN_RUNS = 10  # a block
+MIN_S = 0.1  # a block
+MAX_S = 1.0  # a block
 
 
 @paddle.no_grad()
 def measure_latency(network: nn.Layer, image_size: int, quiet: Quiet, batch: int = 1) -> Latency:
     """Times forward passes of `batch` square images on the current device, in eval mode.
 
-    Runs for at least `MIN_S` seconds and `MIN_RUNS` runs, but no longer than `MAX_S`, while this
-    program's trainings on the machine wait. What other programs do is in the numbers; the median
-    of single runs feels it least.
+    A block lasts at least `MIN_S` seconds and `MIN_RUNS` runs, but no longer than `MAX_S`; of
+    `BLOCKS` blocks the one with the lowest median counts, since what other programs do comes in
+    bursts and only ever adds. This program's trainings on the machine wait meanwhile.
     """
     network.eval()
     images = paddle.zeros((batch, 3, image_size, image_size))
@@ -34,7 +35,8 @@ def measure_latency(network: nn.Layer, image_size: int, quiet: Quiet, batch: int
 
     with quiet.measuring() as alone:
         _run_for(forward, WARM_UP_S, 3, MAX_S)
-        times_ms = 1000 * np.array(_run_for(forward, MIN_S, MIN_RUNS, MAX_S))
+        blocks = [_run_for(forward, MIN_S, MIN_RUNS, MAX_S) for _ in range(BLOCKS)]
+    times_ms = 1000 * np.array(min(blocks, key=np.median))
     return Latency(
         median_ms=float(np.median(times_ms)),
         p90_ms=float(np.percentile(times_ms, 90)),

@@ -36,7 +36,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one forward pass in eval mode, over `runs` runs after a warm-up.
+    """Milliseconds of one forward pass in eval mode, over the `runs` runs of the quietest block.
 
     `median` and `p90` are of the single runs; `batch` images of `image_size` pixels a side.
     `quiet`: the trainings of this program on the same machine were held off meanwhile.
