@@ -66,26 +66,27 @@ def main(arguments: list[str] | None = None) -> int:
     interruption.install()
     try:
         search(given, interruption)
-    except ProgramError as error:
-        if given.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
     except Interrupted as interrupted:
         print("stopped. The same command continues this search.", file=sys.stderr)
         return interrupted.exit_code
-    except OSError as error:
-        if given.debug:
-            raise
-        print(f"error: {error}; is the disk full, or a file not yours?", file=sys.stderr)
-        return StorageError.exit_code
     except Exception as error:
         if given.debug:
             raise
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-        print("this is a defect of the program; --debug shows where", file=sys.stderr)
-        return 1
+        return _explain(error)
     return 0
+
+
+def _explain(error: Exception) -> int:
+    """Says in words why the program ended; the exit code."""
+    if isinstance(error, ProgramError):
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, OSError):
+        print(f"error: {error}; is the disk full, or a file not yours?", file=sys.stderr)
+        return StorageError.exit_code
+    print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+    print("this is a defect of the program; --debug shows where", file=sys.stderr)
+    return 1
 
 
 def search(given: argparse.Namespace, interruption: Interruption) -> None:

@@ -83,3 +83,10 @@ class AttentionBlock(nn.Layer):
     def forward(self, x: paddle.Tensor, bridged: tuple[paddle.Tensor, ...] = ()) -> paddle.Tensor:
         """What a backbone calls at a slot: hands `bridged` on only to blocks that want it."""
         return self.attend(x, *bridged) if self.wants_bridged else self.attend(x)
+
+
+def refuse_reduction(channels: int, reduction: int) -> str | None:
+    """Why `channels // reduction` hidden units are too few for a gate; None if they are not."""
+    if channels < reduction:
+        return f"{channels} channels // reduction {reduction} leaves no hidden unit"
+    return None

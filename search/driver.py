@@ -100,21 +100,22 @@ class Driver:
         if number not in self._running:
             return False
         if isinstance(answer, Failed):
-            self._ledger.fail(number, answer)
-            return self._end(number)
+            return self._fail(number, answer)
         if isinstance(answer, Measured):
             self._ledger.measured(number, answer)
             return self._feasible(number)
         if not math.isfinite(answer.val_accuracy):
-            self._ledger.fail(number, Failed(_no_number(answer)))
-            return self._end(number)
+            return self._fail(number, Failed(_no_number(answer)))
         return self._epoch(number, answer)
 
     def lost(self, number: int, reason: str) -> None:
         """Takes in that the worker of a trial died."""
         if number in self._running:
-            self._ledger.fail(number, Failed(reason))
-            self._end(number)
+            self._fail(number, Failed(reason))
+
+    def _fail(self, number: int, failed: Failed) -> bool:
+        self._ledger.fail(number, failed)
+        return self._end(number)
 
     def _feasible(self, number: int) -> bool:
         trial = self._refresh(number)

@@ -1,6 +1,8 @@
 """The folder of a study: its name, its place, and moving an old one out of the way."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -33,34 +35,35 @@ def prepare(folder: Path) -> None:
     odd = sorted(set(str(folder)) & set("?#%{}"))
     if odd:
         raise InputError(f"--runs: {folder} holds {' '.join(odd)}; choose a path without")
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".write-probe"
         probe.write_bytes(b"x")
         probe.unlink(missing_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from None
 
 
 def lock(folder: Path, holder: str) -> FileLock:
     """The study's lock, held. Raises StudyBusyError naming who holds it."""
     held = FileLock(folder / LOCK)
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
+    with _writing(folder):
         try:
-            who = (folder / HOLDER).read_text(encoding="utf-8")
+            held.acquire(timeout=0)
+            (folder / HOLDER).write_text(holder, encoding="utf-8")
+        except Timeout:
+            raise StudyBusyError(
+                f"{folder} is in use by {_holder(folder)}; wait for it or stop it"
+            ) from None
         except OSError:
-            who = "another process"
-        raise StudyBusyError(f"{folder} is in use by {who}; wait for it or stop it") from None
-    except OSError as error:
-        raise _unwritable(folder, error) from None
-    try:
-        (folder / HOLDER).write_text(holder, encoding="utf-8")
-    except OSError as error:
-        held.release()
-        raise _unwritable(folder, error) from None
+            held.release()
+            raise
     return held
+
+
+def _holder(folder: Path) -> str:
+    try:
+        return (folder / HOLDER).read_text(encoding="utf-8")
+    except OSError:
+        return "another process"
 
 
 def set_aside(folder: Path, now: datetime) -> Path | None:
@@ -71,15 +74,16 @@ def set_aside(folder: Path, now: datetime) -> Path | None:
     if not (folder / DATABASE).exists():
         return None
     target = folder.with_name(f"{folder.name}-until-{now:%Y-%m-%dT%H-%M-%S}")
-    with lock(folder, "a search that sets it aside"):
-        try:
-            folder.rename(target)
-        except OSError as error:
-            raise _unwritable(folder, error) from None
+    with lock(folder, "a search that sets it aside"), _writing(folder):
+        folder.rename(target)
     return target
 
 
-def _unwritable(folder: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{folder}: cannot be written: {error.strerror}; choose another place with --runs"
-    )
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: cannot be written: {error.strerror}; choose another place with --runs"
+        ) from None

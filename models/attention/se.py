@@ -7,7 +7,7 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from models.architecture import OptionValue
-from models.block import AttentionBlock, SlotShape
+from models.block import AttentionBlock, SlotShape, refuse_reduction
 from models.cost import Cost, linear
 from models.initial import he_normal, uniform_fan
 from models.options import Option
@@ -41,10 +41,7 @@ class SqueezeExcitation(AttentionBlock):
     @classmethod
     def refuse_size(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> str | None:
         """A hidden layer of no units is refused."""
-        reduction = int(options["reduction"])
-        if shape.channels < reduction:
-            return f"{shape.channels} channels // reduction {reduction} leaves no hidden unit"
-        return None
+        return refuse_reduction(shape.channels, int(options["reduction"]))
 
     @classmethod
     def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from trainers.config import DataConfig, TrainingConfig
 from trainers.data.batches import EvaluationBatches, TrainingBatches
-from trainers.data.split import split_record, stratified_split
-from trainers.data.store import open_train
+from trainers.data.split import Split, split_record, stratified_split
+from trainers.data.store import ImageSet, open_train
 
 EVALUATION_BATCH = 250
 
@@ -17,10 +17,7 @@ def search_batches(
 
     Raises InputError for more images, or larger batches, than there are images.
     """
-    image_set = open_train(folder, data.name)
-    split = stratified_split(
-        image_set.labels, data.train_images, data.validation_images, data.split_seed
-    )
+    image_set, split = _search_split(data, folder)
     batches = TrainingBatches(
         image_set,
         split.train,
@@ -33,9 +30,14 @@ def search_batches(
 
 def describe_split(data: DataConfig, folder: Path) -> dict[str, int | str]:
     """What a study records of its images: data set, checksum, sizes and checksums of the parts."""
+    image_set, split = _search_split(data, folder)
+    record = split_record(split, data.split_seed)
+    return {"name": data.name, "checksum": image_set.checksum, **record}
+
+
+def _search_split(data: DataConfig, folder: Path) -> tuple[ImageSet, Split]:
     image_set = open_train(folder, data.name)
     split = stratified_split(
         image_set.labels, data.train_images, data.validation_images, data.split_seed
     )
-    record = split_record(split, data.split_seed)
-    return {"name": data.name, "checksum": image_set.checksum, **record}
+    return image_set, split
