@@ -12,7 +12,7 @@ COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --genera
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data search test check format lock clean
+.PHONY: help setup data search test check docs format lock clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,15 @@ check: setup  ## format, lint, types, import contracts, fast tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m pytest -m "not slow"
+
+# The errors against the official implementations need the recorded numbers beside the checkout.
+docs: setup  ## write docs/blocks.md and docs/mutations.md from the code
+	if [ -e ../shared/golden/index.json ]; then \
+	  $(PY) -m pytest -q tests/models/test_golden.py --golden-errors $(VENV)/errors.json \
+	    --deselect tests/models/test_golden.py::test_the_recorded_errors_hold && \
+	  $(PY) tests/models/record_errors.py $(VENV)/errors.json; fi
+	$(PY) -W ignore -m models.catalogue docs/verified.json > docs/blocks.md
+	PYTHONPATH=.:tests/models $(PY) -W ignore tests/models/mutation_table.py > docs/mutations.md
 
 format: setup  ## format and sort imports
 	$(VENV)/bin/ruff check --select I --fix .

@@ -130,7 +130,7 @@ def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None
         ledger = Ledger.open(folder, space.objective_names, file.fingerprint)
     ledger.note("data", split)
     ledger.note("machine", describe_machine())
-    ledger.note("search", file.search.model_dump(mode="json"))
+    ledger.note("search", file.search.model_dump(mode="json") | {"trials": space.trials})
     ledger.note("source", str(space.source))
     ledger.note("command", shlex.join(["python", *sys.argv]))
     ledger.note("architectures", count_architectures(space))
@@ -151,7 +151,7 @@ def _run(space: "Space", ledger: "Ledger", data_folder: Path, interruption: Inte
 
     settings = ViewSettings(
         study=ledger.study.study_name,
-        trials=space.file.search.trials,
+        trials=space.trials,
         epochs=space.file.training.epochs,
         workers=expected_workers(space.file.search),
         objectives=space.objective_names,

@@ -1,25 +1,48 @@
-"""`python -m models FILE`: the slots of a space, or the totals of an architecture."""
+"""`python -m models FILE`: a space's slots, blocks and candidates, or an architecture, drawn."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from pydantic import Field
+
 from models import build
 from models.architecture import Architecture, Backbone
-from models.attention import block_class, block_names
-from models.cost import Cost
+from models.describe import describe_architecture, describe_backbone
 from models.errors import InputError, ProgramError
-from models.explicit import read_architecture
+from models.explicit import Candidates, read_architecture, read_candidates, read_plan
+from models.sections import Section
+from models.weights import load_weights, published_weights
 from models.yaml_input import Document, read_yaml, validate
+
+PUBLISHED = "paddle"
+
+
+class _CandidatesOnly(Section):
+    candidates: Candidates = Field(default_factory=dict)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the description; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
     parser.add_argument("file", type=Path, help="a space file, or a file that lists placements")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="also load a .safetensors or .pdparams file into the architecture and say what it "
+        f"filled; {PUBLISHED!r} fetches the weights that Paddle publishes",
+    )
+    parser.add_argument(
+        "--new-classifier", action="store_true", help="leave the file's last layer out"
+    )
     given = parser.parse_args(arguments)
     try:
-        print("\n".join(_describe(read_yaml(given.file))))
+        document = read_yaml(given.file)
+        print("\n".join(_describe(document)))
+        if given.new_classifier and not given.weights:
+            raise InputError("--new-classifier says how --weights are loaded; give these too")
+        if given.weights:
+            print("\n".join(_load(document, given.weights, new_classifier=given.new_classifier)))
     except ProgramError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -29,6 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _describe(document: Document) -> list[str]:
     if "placements" in document.values:
         return describe_architecture(*read_architecture(document))
+    backbone, image_size = _backbone(document)
+    read_plan(document, backbone, image_size)  # names file and line, where the backbone cannot be
+    lines = describe_backbone(backbone, image_size)
+    for name, architecture in _candidates(document, backbone, image_size).items():
+        lines += ["", f"candidate {name}", *describe_architecture(architecture, image_size)]
+    return lines
+
+
+def _backbone(document: Document) -> tuple[Backbone, int]:
     backbone = Backbone()
     if "backbone" in document.values:
         backbone = validate(document, Backbone, ("backbone",))
@@ -37,52 +69,26 @@ def _describe(document: Document) -> list[str]:
     if type(image_size) is not int or not 8 <= image_size <= 1024:
         message = f"{image_size!r} is not allowed: must be an integer from 8 to 1024"
         raise InputError(document.problem(("data", "image_size"), message))
-    return describe_backbone(backbone, image_size)
+    return backbone, image_size
 
 
-def describe_backbone(backbone: Backbone, image_size: int) -> list[str]:
-    """Lines: the backbone's totals, its slots, and the blocks there are for them."""
-    planned = build.plan(Architecture(backbone), image_size)
-    lines = [_title(backbone, image_size), _totals(planned.cost), "", "slots, in order:"]
-    for slot, shape in planned.slots.items():
-        seen = f"  earlier maps: {', '.join(map(str, shape.bridged))}" if shape.bridged else ""
-        size = f"{shape.channels} × {shape.height} × {shape.width}"
-        lines.append(f"  {slot!s:<28}{size:<18}{seen}".rstrip())
-    lines += ["", "attention blocks:"]
-    for name in block_names():
-        block = block_class(name)
-        options = "; ".join(f"{option.name}: {option.allowed}" for option in block.options)
-        lines.append(f"  {name:<10} {block.title}, {block.paper}")
-        if options:
-            lines.append(f"  {'':<10} {options}")
-    return lines
+def _candidates(document: Document, backbone: Backbone, image_size: int) -> dict[str, Architecture]:
+    key = "candidates"
+    values = {key: document.values[key]} if key in document.values else {}
+    part = Document(document.source, values, document.places)
+    plan = read_plan(document, backbone, image_size)
+    return read_candidates(part, validate(part, _CandidatesOnly).candidates, backbone, plan)
 
 
-def describe_architecture(architecture: Architecture, image_size: int) -> list[str]:
-    """Lines: the architecture's totals, and what each placement adds."""
-    planned = build.plan(architecture, image_size)
-    total = build.cost(architecture, image_size)
-    lines = [_title(architecture.backbone, image_size), "", "placements:"]
-    for placement in architecture.placements:
-        added = build.block_cost(placement.block, planned.slots[placement.slot])
-        lines.append(f"  {placement.slot}: {placement.block}")
-        lines.append(f"    adds {added.params:,} parameters, {added.macs:,} MACs")
-    lines += ["", _totals(total), f"architecture id {architecture.architecture_id}"]
-    return lines
-
-
-def _title(backbone: Backbone, image_size: int) -> str:
-    return (
-        f"{backbone.name}, {backbone.stem} stem, width {backbone.width:g}, "
-        f"{backbone.classes} classes, images {image_size} × {image_size}"
-    )
-
-
-def _totals(cost: Cost) -> str:
-    return (
-        f"{cost.params:,} trained parameters ({cost.summary_params:,} in paddle.summary's way, "
-        f"batch-norm statistics included), {cost.macs:,} MACs an image"
-    )
+def _load(document: Document, weights: str, *, new_classifier: bool) -> list[str]:
+    if "placements" not in document.values:
+        raise InputError(f"{document.source}: --weights needs a file that lists placements")
+    architecture, image_size = read_architecture(document)
+    network = build.build(architecture, image_size, seed=0)
+    name = architecture.backbone.name
+    path = published_weights(name) if weights == PUBLISHED else Path(weights)
+    left = load_weights(network, path, new_classifier=new_classifier)
+    return [f"{path} fits; not from it: {', '.join(left) or 'nothing'}"]
 
 
 if __name__ == "__main__":

@@ -55,11 +55,12 @@ class Block:
     options: tuple[tuple[str, OptionValue], ...] = ()
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{key}={_text(value)}" for key, value in self.options)
+        shown = ", ".join(f"{key}={option_text(value)}" for key, value in self.options)
         return f"{self.name}({shown})" if shown else self.name
 
 
-def _text(value: OptionValue) -> str:
+def option_text(value: OptionValue) -> str:
+    """A value of an option as YAML has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -77,7 +78,8 @@ class Placement:
 class Backbone(Section):
     """Which CNN the blocks are placed in.
 
-    `stem`: `cifar` is one 3×3 convolution, `imagenet` a 7×7 of stride 2 and a max-pool.
+    `stem`, of residual networks: `cifar` is one 3×3 convolution, `imagenet` a 7×7 of stride 2 and a
+    max-pool. Other backbones leave no choice, and it stays at its default.
     `width`: factor on every channel count; the paper's network is 1.
     """
 

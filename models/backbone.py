@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from paddle import nn
 
@@ -18,26 +19,53 @@ The layer is called as `layer(x, bridged)`; see `models.block.AttentionBlock.for
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a backbone as people see it: a line of the diagram `python -m models` draws.
+
+    `shape` is the part's output `[C, H, W]` without the batch, or `[C]`; `steps` are the layers
+    data pass in it, by name, with the slots among them where they are.
+    """
+
+    title: str
+    shape: tuple[int, ...]
+    steps: tuple[str | Slot, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
-    """A backbone before it is built: its slots in the order data pass them, and its own cost."""
+    """A backbone before it is built: its slots in the order data pass them, and its own cost.
+
+    `aliases` are other names of positions: what `after_conv2` is called where it is `before_add`.
+    """
 
     slots: Mapping[Slot, SlotShape]
     cost: Cost
+    parts: tuple[Part, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 class BackboneNetwork(nn.Layer):
     """Maps images `[N, 3, H, W]` to logits `[N, classes]`.
 
-    One backbone is one file of `models/backbones/`, and the file's name is its name in YAML.
+    One backbone is one file of `models/backbones/`, and the file's name is its name in YAML. It is
+    built for square images of `image_size` pixels. `has_stems`: `Backbone.stem` is a choice.
     """
 
-    def __init__(self, config: Backbone, attention_at: AttentionAt) -> None:  # noqa: ARG002
+    has_stems: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        config: Backbone,  # noqa: ARG002
+        image_size: int,
+        attention_at: AttentionAt,  # noqa: ARG002
+    ) -> None:
         super().__init__()
+        self.image_size = image_size
 
     @classmethod
     @abstractmethod
     def plan(cls, config: Backbone, image_size: int) -> Plan:
-        """Slots and cost for square images of `image_size` pixels, without building anything.
+        """Slots, cost and parts for images of `image_size` pixels, without building anything.
 
         Raises InputError for a width or image size that the backbone cannot have.
         """

@@ -17,14 +17,16 @@ from models.options import Option
 class SlotShape:
     """The feature map a slot offers: `[N, channels, height, width]`.
 
-    `bridged` holds the channels of the earlier feature maps of the same residual block, oldest
-    first; it is empty where there are none (after the block has ended).
+    `bridged` holds the channels of the earlier feature maps of the same block of the backbone,
+    oldest first; it is empty where there are none (before the second convolution, and after the
+    block has ended). `rectified`: the map comes out of a ReLU, so nothing in it is negative.
     """
 
     channels: int
     height: int
     width: int
     bridged: tuple[int, ...] = ()
+    rectified: bool = False
 
     @property
     def positions(self) -> int:
@@ -36,8 +38,10 @@ class AttentionBlock(nn.Layer):
     """A layer that maps `[N, C, H, W]` to `[N, C, H, W]`, for any batch N ≥ 1.
 
     One block is one file of `models/attention/`, and the file's name is the block's name in YAML.
-    A block states its `title`, its `paper`, its `options`, where it deviates from the paper, and
-    what it does to a trained network at the moment it is inserted (`insertion`).
+    A block states, for people and for `docs/blocks.md`: its `title`; its `paper`; its `options`;
+    `params_formula` and `macs_formula` in the letters of its docstring; `legal_sizes`; in
+    `insertion`, how `make_identity` makes it change nothing; and in `deviations`, where it is not
+    the paper's block.
 
     `wants_bridged`: the block also reads the earlier feature maps of its residual block; only then
     does `attend` receive them. `control`: the block is there to be compared with, not attention.
@@ -46,6 +50,9 @@ class AttentionBlock(nn.Layer):
     title: ClassVar[str]
     paper: ClassVar[str]
     options: ClassVar[tuple[Option, ...]] = ()
+    params_formula: ClassVar[str]
+    macs_formula: ClassVar[str]
+    legal_sizes: ClassVar[str] = "any"
     insertion: ClassVar[str]
     deviations: ClassVar[str] = "nothing"
     wants_bridged: ClassVar[bool] = False
@@ -58,7 +65,7 @@ class AttentionBlock(nn.Layer):
         `options` are complete, as `models.options.complete` returns them.
         """
         if cls.wants_bridged and not shape.bridged:
-            return "needs earlier feature maps of the residual block; place it before_add"
+            return "needs earlier feature maps of the same block, and there are none"
         return cls.refuse_size(shape, options)
 
     @classmethod
@@ -78,6 +85,28 @@ class AttentionBlock(nn.Layer):
     @abstractmethod
     def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:
         """The block's function on `x` `[N, C, H, W]`; `bridged` as `SlotShape.bridged` lists it."""
+
+    @abstractmethod
+    def make_identity(self) -> None:
+        """Sets the block so that it changes nothing and can learn from there.
+
+        For a block that is put into a trained network (`models/insertion.py`): the network's
+        outputs in evaluation mode stay what they were, and within two steps of training every
+        parameter that acts on the output gets a gradient.
+        """
+
+    def wake(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> None:
+        """Sees to it that a block that was made an identity learns on inputs like these.
+
+        Hidden units that a ReLU would silence for every image never learn. Blocks that have such
+        units turn them around here; the output, that of an identity, does not change.
+        """
+
+    def fade_in(self, share: float) -> None:
+        """Sets how much of the block acts, from 0 to 1, where it has nothing that could learn to.
+
+        Blocks that have parameters are made identities by these, and do nothing here.
+        """
 
     @final
     def forward(self, x: paddle.Tensor, bridged: tuple[paddle.Tensor, ...] = ()) -> paddle.Tensor:

@@ -4,11 +4,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import paddle
 from paddle import nn
 
-from models.architecture import Architecture, Block, Slot
+from models.architecture import Architecture, Backbone, Block, Slot
 from models.attention import block_class
 from models.backbone import BackboneNetwork, Plan
 from models.backbones import backbone_class
@@ -20,7 +21,12 @@ from models.options import did_you_mean
 
 def plan(architecture: Architecture, image_size: int) -> Plan:
     """Slots and cost of the plain backbone of `architecture`, at square images of `image_size`."""
-    return backbone_class(architecture.backbone.name).plan(architecture.backbone, image_size)
+    return _plan(architecture.backbone, image_size)
+
+
+@lru_cache(maxsize=64)
+def _plan(backbone: Backbone, image_size: int) -> Plan:
+    return backbone_class(backbone.name).plan(backbone, image_size)
 
 
 def refuse(block: Block, shape: SlotShape) -> str | None:
@@ -30,14 +36,21 @@ def refuse(block: Block, shape: SlotShape) -> str | None:
 
 def check(architecture: Architecture, image_size: int) -> None:
     """Raises InputError naming the first placement that is not legal, and why."""
-    slots = plan(architecture, image_size).slots
+    planned = plan(architecture, image_size)
+    slots = planned.slots
     for placement in architecture.placements:
         if placement.slot not in slots:
-            hint = did_you_mean(str(placement.slot), map(str, slots))
-            raise InputError(f"{architecture.backbone.name} has no slot {placement.slot}{hint}")
+            raise InputError(_no_slot(architecture.backbone, placement.slot, planned))
         reason = refuse(placement.block, slots[placement.slot])
         if reason is not None:
             raise InputError(f"{placement.block} cannot sit at {placement.slot}: {reason}")
+
+
+def _no_slot(backbone: Backbone, slot: Slot, planned: Plan) -> str:
+    message = f"{backbone.name} has no slot {slot}"
+    if slot.position in planned.aliases:
+        return f"{message}: there that position is called {planned.aliases[slot.position]}"
+    return message + did_you_mean(str(slot), map(str, planned.slots))
 
 
 def cost(architecture: Architecture, image_size: int) -> Cost:
@@ -68,7 +81,7 @@ def build(architecture: Architecture, image_size: int, seed: int) -> BackboneNet
     shapes = plan(architecture, image_size).slots
     blocks = {placement.slot: placement.block for placement in architecture.placements}
     filler = _Filler(blocks, dict(shapes), seed)
-    network = backbone_class(architecture.backbone.name)(architecture.backbone, filler)
+    network = backbone_class(architecture.backbone.name)(architecture.backbone, image_size, filler)
     if sorted(filler.filled) != sorted(filler.blocks):
         raise RuntimeError(f"placed {sorted(filler.blocks)} but built {sorted(filler.filled)}")
     return network

@@ -1,56 +1,142 @@
-"""Architecture files: a backbone and its placements, written out.
+"""Architectures that are written out: which block sits in which slot.
 
-Three keys: `backbone`, as in a space file; `image_size`, pixels a side; and `placements`, which
-maps slots to blocks: `stage3.block2.before_add: {gc: {ratio: 0.25, fusion: add}}`.
+A mapping from slots to blocks: `stage3.block2.before_add: {gc: {ratio: 0.25, fusion: add}}`, or
+`stage3.last.before_add: se` for a block with its defaults, several slots at once as
+`models.shorthand` reads them. `none` leaves a slot empty.
+
+An architecture file has three keys: `backbone`, as in a space file; `image_size`, pixels a side;
+and `placements`, such a mapping. In a space file, `candidates` maps names to such mappings.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from models import build
-from models.architecture import Architecture, Backbone, Placement, Slot
+from models.architecture import Architecture, Backbone, Block, Placement, Slot
 from models.attention import make_block
+from models.backbone import Plan
 from models.errors import InputError
 from models.options import OptionError
 from models.registry import UnknownEntryError
 from models.sections import Section
-from models.yaml_input import Document, validate
+from models.shorthand import slots_named
+from models.yaml_input import Document, KeyPath, validate
+
+NONE = "none"
+"""Written for a block, it says that the slot stays empty."""
+
+
+def _as_mapping(given: object) -> object:
+    return {given: None} if isinstance(given, str) else given
+
+
+BlockInSlot = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_as_mapping)]
+Placements = dict[str, BlockInSlot]
+"""As written: slots to one block each."""
+
+Candidates = dict[str, Placements]
+"""As written: names to architectures."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}")
 
 
 class ArchitectureFile(Section):
-    """An architecture file as it is written; `placements` maps a slot to one block."""
+    """An architecture file as it is written."""
 
     backbone: Backbone = Backbone()
     image_size: Annotated[int, Field(ge=8, le=1024)] = 32
-    placements: dict[str, dict[str, dict[str, Any] | None]]
+    placements: Placements
 
 
 def read_architecture(document: Document) -> tuple[Architecture, int]:
     """The checked architecture and its image size. Raises InputError with file, line and key."""
     file = validate(document, ArchitectureFile)
-    placements = tuple(
-        _placement(document, slot, blocks) for slot, blocks in file.placements.items()
-    )
-    architecture = Architecture(file.backbone, placements)
+    plan = read_plan(document, file.backbone, file.image_size)
+    placements = read_placements(document, ("placements",), file.placements, plan)
+    return Architecture(file.backbone, placements), file.image_size
+
+
+def read_plan(document: Document, backbone: Backbone, image_size: int) -> Plan:
+    """The plan of a backbone that stands in `document`; InputError, with file and line, if none."""
     try:
-        build.check(architecture, file.image_size)
+        return build.plan(Architecture(backbone), image_size)
+    except UnknownEntryError as error:
+        raise InputError(document.problem(("backbone", "name"), str(error))) from None
     except InputError as error:
-        raise InputError(f"{document.place(('placements',))}: {error}") from None
-    return architecture, file.image_size
+        raise InputError(f"{document.place(('backbone',))}: {error}") from None
 
 
-def _placement(
-    document: Document, slot: str, blocks: dict[str, dict[str, Any] | None]
-) -> Placement:
-    path = ("placements", slot)
-    if len(blocks) != 1:
-        raise InputError(document.problem(path, f"one block sits in a slot, not {len(blocks)}"))
-    ((name, options),) = blocks.items()
+def read_candidates(
+    document: Document, given: Candidates, backbone: Backbone, plan: Plan
+) -> dict[str, Architecture]:
+    """The checked architectures of `candidates`, in the order they are written, by their names.
+
+    Raises InputError as `read_placements` does, and for two names of the same network.
+    """
+    found: dict[str, Architecture] = {}
+    names: dict[Architecture, str] = {}
+    for name, written in given.items():
+        path = ("candidates", name)
+        if not _NAME.fullmatch(name):
+            message = (
+                f"{name!r} is not allowed: 1 to 40 letters, digits, spaces and . _ + -, "
+                "a letter or digit first"
+            )
+            raise InputError(document.problem(path, message))
+        architecture = Architecture(backbone, read_placements(document, path, written, plan))
+        if architecture in names:
+            message = f"is the same network as {names[architecture]}"
+            raise InputError(document.problem(path, message))
+        found[name], names[architecture] = architecture, name
+    return found
+
+
+def read_placements(
+    document: Document, path: KeyPath, given: Placements, plan: Plan
+) -> tuple[Placement, ...]:
+    """The checked placements of a mapping that stands at `path` of `document`.
+
+    Raises InputError, with file, line and key, for slots or blocks that do not exist, for two
+    blocks in one slot, and for a block that cannot sit where it is put.
+    """
+    taken: dict[Slot, str] = {}
+    placements = []
+    for key, written in given.items():
+        here = (*path, key)
+        block = _block(document, here, written)
+        try:
+            slots = slots_named(key, plan)
+        except InputError as error:
+            raise InputError(document.problem(here, str(error))) from None
+        for slot in slots:
+            if slot in taken:
+                message = f"{slot} holds a block already, by {taken[slot]}"
+                raise InputError(document.problem(here, message))
+            taken[slot] = key
+            if block is not None:
+                reason = build.refuse(block, plan.slots[slot])
+                if reason is not None:
+                    message = f"{block} cannot sit at {slot}: {reason}"
+                    raise InputError(document.problem(here, message))
+                placements.append(Placement(slot, block))
+    return tuple(placements)
+
+
+def _block(
+    document: Document, path: KeyPath, written: Mapping[str, Mapping[str, Any] | None]
+) -> Block | None:
+    if len(written) != 1:
+        message = f"one block sits in a slot, not {len(written)}"
+        raise InputError(document.problem(path, message))
+    ((name, options),) = written.items()
+    if name == NONE and not options:
+        return None
     try:
-        return Placement(Slot.parse(slot), make_block(name, options or {}))
+        return make_block(name, options or {})
     except OptionError as error:
-        message = error.message
-        raise InputError(document.problem((*path, name, error.option), message)) from None
-    except (UnknownEntryError, ValueError) as error:
+        raise InputError(document.problem((*path, name, error.option), error.message)) from None
+    except UnknownEntryError as error:
         raise InputError(document.problem((*path, name), str(error))) from None

@@ -24,6 +24,7 @@ class Option:
     The type of `default` is the option's type. `choices` lists all legal values, or `low` and
     `high` bound a number (both included). `active_if` names another option and the values of it
     for which this one has an effect; elsewhere it is dropped, so equal networks are equal values.
+    `meaning` is a line for people.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Option:
     low: float = -math.inf
     high: float = math.inf
     active_if: tuple[str, tuple[OptionValue, ...]] | None = None
+    meaning: str = ""
 
     @property
     def allowed(self) -> str:

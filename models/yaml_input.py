@@ -23,6 +23,11 @@ MAX_DEPTH = 20
 MAX_PROBLEMS = 20
 
 KeyPath = tuple[str | int, ...]
+_FOR_PEOPLE = {
+    "tuple_type": "must be a list",
+    "dict_type": "must be a group of `key: value`",
+    "model_type": "must be a group of `key: value`",
+}
 AnySection = TypeVar("AnySection", bound=Section)
 
 
@@ -75,7 +80,8 @@ class Document:
 
 def key_text(path: KeyPath) -> str:
     """`("search", "trials")` as `search.trials`."""
-    return ".".join(map(str, path)) or "the file"
+    shown = (str(part) if str(part).isprintable() else repr(part) for part in path)
+    return ".".join(shown) or "the file"
 
 
 def read_yaml(path: Path) -> Document:
@@ -220,17 +226,28 @@ def validate(document: Document, section: type[AnySection], path: KeyPath = ()) 
     try:
         return section.model_validate(document.given(path) if path else document.values)
     except ValidationError as error:
-        items = error.errors()
+        items = _first_causes(error.errors())
         lines = [_explain(document, section, path, dict(i)) for i in items[:MAX_PROBLEMS]]
         if len(items) > MAX_PROBLEMS:
             lines.append(f"{document.source}: and {len(items) - MAX_PROBLEMS} more problems")
         raise InputError("\n".join(dict.fromkeys(lines))) from None
 
 
+def _first_causes(items: list[Any]) -> list[Any]:
+    """Without "too short" of lists whose items were refused."""
+    places = [item["loc"] for item in items]
+    return [
+        item
+        for item in items
+        if item["type"] != "too_short"
+        or not any(p != item["loc"] and p[: len(item["loc"])] == item["loc"] for p in places)
+    ]
+
+
 def _explain(
     document: Document, section: type[Section], path: KeyPath, item: Mapping[str, Any]
 ) -> str:
-    local = tuple(part for part in item["loc"] if part != "tuple")
+    local = _written(document, path, item)
     where = (*path, *local)
     context = item.get("ctx", {})
     if item["type"] == "extra_forbidden":
@@ -239,11 +256,27 @@ def _explain(
         return document.problem(where, f"unknown key; allowed: {', '.join(allowed)}{hint}")
     if item["type"] == "missing":
         return document.problem(where, "is missing and has no default")
-    message = str(item["msg"]).replace("Input should be", "must be").replace("Value error, ", "")
+    message = _FOR_PEOPLE.get(item["type"]) or str(item["msg"]).replace(
+        "Input should be", "must be"
+    ).replace("Value error, ", "")
     given = item["input"]
     shown = f"{given!r}" if not isinstance(given, dict | list) else "this"
     hint = did_you_mean(str(given), re.findall(r"'([^']+)'", str(context.get("expected", ""))))
     return document.problem(where, f"{shown} is not allowed: {message}{hint or _habit(item)}")
+
+
+def _written(document: Document, path: KeyPath, item: Mapping[str, Any]) -> KeyPath:
+    """Where the problem is, in the file's own keys.
+
+    Pydantic adds the names of a union's branches to its paths, and `[key]` where a key is wrong.
+    """
+    local: KeyPath = ()
+    for number, part in enumerate(item["loc"], 1):
+        around = document.given((*path, *local))
+        is_key = isinstance(part, int) or (isinstance(around, dict) and part in around)
+        if is_key or (item["type"] == "missing" and number == len(item["loc"])):
+            local = (*local, part)
+    return local
 
 
 def _habit(item: Mapping[str, Any]) -> str:
@@ -251,7 +284,8 @@ def _habit(item: Mapping[str, Any]) -> str:
     given, kind = item["input"], str(item["type"])
     if "bool" in kind and str(given).lower() in {"yes", "no", "on", "off"}:
         return "; write true or false"
-    if isinstance(given, str) and kind in {"int_type", "float_type"}:
+    is_number = isinstance(given, str) and re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", given)
+    if is_number and kind in {"int_type", "float_type"}:
         return "; write the number without quotes"
     return ""
 

@@ -134,7 +134,7 @@ def _running_table(trials: Sequence[Trial], epochs: int, *, wide: bool) -> Table
         done = f"{len(trial.curve)}/{epochs}"
         cells = [
             Text(str(trial.number)),
-            Text(trial.architecture.describe()),
+            Text(trial.title),
             Text(f"{_bar(len(trial.curve), epochs)} {done}" if wide else done),
             Text(percent(trial.val_accuracy, 1)),
         ]
@@ -150,7 +150,7 @@ def _bar(done: int, epochs: int) -> str:
 def _ended_table(trials: Sequence[Trial]) -> Table:
     table = _grid("trial", "outcome", "accuracy")
     for trial in reversed(trials):
-        reason = " ".join(trial.reason.split()) or trial.architecture.describe()
+        reason = " ".join(trial.reason.split()) or trial.title
         outcome = Text.assemble((trial.state.value, _COLOURS[trial.state]), f" {reason}")
         table.add_row(Text(str(trial.number)), outcome, Text(percent(trial.val_accuracy, 1)))
     return table
@@ -162,7 +162,7 @@ def _front_table(trials: Sequence[Trial], *, wide: bool) -> Table:
     for trial in trials:
         cells = [
             Text(str(trial.number)),
-            Text(trial.architecture.describe()),
+            Text(trial.title),
             Text(percent(trial.val_accuracy, 1)),
             Text(count(trial.params)),
         ]

@@ -82,7 +82,7 @@ def _row(study: Study, trial: Trial, remark: str) -> str:
     cells = [
         str(trial.number),
         f"{role_marker(trial) or 'candidate'}{remark}",
-        f"`{trial.architecture.describe()}`",
+        f"`{trial.title}`",
         accuracy_with_noise(trial, study.validation_images),
         _gain(study, trial),
         f"{trial.params:,}",
@@ -151,7 +151,7 @@ def _dominated_row(study: Study, trial: Trial) -> str:
     over = _budgets_exceeded(trial)
     cells = [
         str(trial.number),
-        f"`{trial.architecture.describe()}`{f' ({over})' if over else ''}",
+        f"`{trial.title}`{f' ({over})' if over else ''}",
         percent(trial.val_accuracy),
         _gain(study, trial),
         f"{trial.params:,}",
@@ -187,7 +187,7 @@ def _reason_row(trial: Trial) -> str:
     role = "" if trial.role is Role.CANDIDATE else f" ({role_marker(trial)})"
     cells = [
         str(trial.number),
-        f"`{trial.architecture.describe()}`{role}",
+        f"`{trial.title}`{role}",
         str(len(trial.curve)),
         percent(trial.val_accuracy),
         _cell(trial.reason) or "—",

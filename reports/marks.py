@@ -90,7 +90,7 @@ def draw_whiskers(axes: Axes, trials: Sequence[Trial], cost: str, images: int) -
 
 def _styles(study: Study) -> dict[str, Style]:
     """Colour and marker of each block type; the same in both panels and for any outcome."""
-    named = list(study.space.get("placement", {}).get("attention", {}))
+    named = list((study.space.get("placement") or {}).get("attention", {}))
     seen = sorted({block_type(trial.architecture) for trial in study.trials} - {"mixed", *named})
     known = {
         name: (

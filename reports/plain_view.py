@@ -37,7 +37,7 @@ class PlainView:
     def trial_began(self, trial: Trial) -> None:
         """See `Watcher`."""
         self._progress.began(trial)
-        self._line(f"trial {trial.number} began: {trial.architecture.describe()}")
+        self._line(f"trial {trial.number} began: {trial.title}")
 
     def trial_advanced(self, trial: Trial) -> None:
         """See `Watcher`."""

@@ -35,7 +35,7 @@ def print_result(
         for trial, remark in [] if wide else shown:
             marks = [mark for mark in (role_marker(trial), remark) if narrow and mark]
             role = f" ({', '.join(marks)})" if marks else ""
-            console.print(Text(f"trial {trial.number}{role}: {trial.architecture.describe()}"))
+            console.print(Text(f"trial {trial.number}{role}: {trial.title}"))
     else:
         console.print(Text("Nothing was fully trained within the budgets: the front is empty."))
     verdict = noise_sentence(trials, objectives, validation_images)
@@ -64,7 +64,7 @@ def _table(rows: Sequence[Row], *, wide: bool) -> Table:
         table.add_column(name, justify="right")
     for trial, remark, gain in rows:
         role = "\n".join(part for part in (role_marker(trial), remark) if part)
-        placement = [trial.architecture.describe()] if wide else []
+        placement = [trial.title] if wide else []
         numbers = [
             percent(trial.val_accuracy),
             _gain(gain, " ± ", "\nwithin noise"),

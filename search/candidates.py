@@ -44,14 +44,15 @@ def _choose_block(space: Space, slot: Slot, index: int, trial: optuna.Trial) -> 
 
 
 def count_architectures(space: Space) -> int:
-    """How many different architectures the space holds, the plain backbone among them."""
+    """How many different architectures the space holds: the plain backbone, listed, sampled."""
     at_most = space.at_most
     counts = [1] + [0] * at_most  # counts[k]: architectures of k placements in the slots so far
     for slot in space.slots:
         variants = sum(len(list(choices.variants())) for choices in space.choices_at[slot])
         for k in range(at_most, 0, -1):
             counts[k] += counts[k - 1] * variants
-    return sum(counts)
+    outside = {c for c in space.candidates.values() if not space.contains(c)}
+    return sum(counts) + len(outside)
 
 
 def every_architecture(space: Space) -> Iterator[Architecture]:

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models import build
-from models.architecture import Architecture, Block, Placement
 from search.early_stopping import reason_to_stop
 from search.events import Silent, Watcher
 from search.ledger import Ledger, Proposal
-from search.proposer import Proposer, baseline_proposal
+from search.proposer import Proposer
 from search.space import Space
 from search.trial import Role, State, Trial
 from trainers.messages import Answer, EpochResult, Failed, Measured, Task
@@ -152,7 +151,7 @@ class Driver:
 
     def _has_its_trials(self) -> bool:
         spent = sum(trial.state.trained for trial in self._trials.values())
-        return spent + len(self._running) >= self._space.file.search.trials
+        return spent + len(self._running) >= self._space.trials
 
     def _out_of_time(self) -> bool:
         minutes = self._space.file.search.timeout_minutes
@@ -225,6 +224,10 @@ def _no_number(result: EpochResult) -> str:
 
 
 def _fixed_proposals(space: Space) -> list[Proposal]:
-    """What is tried before the sampler is asked: the plain backbone and the residual control."""
-    control = Architecture(space.file.backbone, (Placement(space.control_slot, Block("residual")),))
-    return [baseline_proposal(space), Proposal(control, Role.CONTROL)]
+    """What is tried before the sampler is asked: backbone, residual control, listed candidates."""
+    roles = {space.baseline: Role.BASELINE, space.control: Role.CONTROL}
+    names = {architecture: name for name, architecture in space.candidates.items()}
+    return [
+        Proposal(architecture, roles.get(architecture, Role.CANDIDATE), names.get(architecture, ""))
+        for architecture in dict.fromkeys((*roles, *names))
+    ]

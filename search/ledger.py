@@ -34,7 +34,7 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 
 @dataclasses.dataclass(frozen=True)
 class Proposal:
-    """An architecture to try, and how the sampler came by it.
+    """An architecture to try, its name if the space file lists it, and how the sampler came by it.
 
     `parameters` is empty for one that the sampler could not have chosen, such as a control;
     `system_attributes` are what the sampler wants to find again, such as NSGA-II's generation.
@@ -42,6 +42,7 @@ class Proposal:
 
     architecture: Architecture
     role: Role = Role.CANDIDATE
+    name: str = ""
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     distributions: Mapping[str, BaseDistribution] = dataclasses.field(default_factory=dict)
     system_attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -239,6 +240,7 @@ def _attributes(proposal: Proposal, cost: Cost) -> dict[str, Any]:
     architecture = proposal.architecture
     return {
         "role": proposal.role.value,
+        "name": proposal.name,
         "architecture": json.loads(architecture.to_json()),
         "architecture_id": architecture.architecture_id,
         "placements": architecture.describe(),
@@ -268,6 +270,7 @@ def _read_attributes(frozen: FrozenTrial, budgets: Budgets) -> Trial:
         number=frozen.number,
         state=_state(frozen),
         role=Role(attributes["role"]),
+        name=attributes.get("name", ""),
         architecture=Architecture.from_json(json.dumps(attributes["architecture"])),
         params=attributes["params"],
         summary_params=attributes["summary_params"],

@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 
 from search.candidates import choose, every_architecture
 from search.ledger import Ledger, Proposal
-from search.space import SearchConfig, Space
-from search.trial import Role
+from search.space import Space
+from search.space_file import SearchConfig
 
 TRIES = 10  # proposals asked of the sampler, and then of chance, before the next way is taken
 
@@ -25,7 +25,7 @@ class Proposer:
         self._space = space
         held = ledger.trials()
         seed = space.file.search.seed + len(held)  # a resumed search does not repeat its draws
-        self._study = _empty_study(ledger, _sampler(space.file.search, seed))
+        self._study = _empty_study(ledger, _sampler(space.file.search, space.trials, seed))
         self._random = _empty_study(ledger, optuna.samplers.RandomSampler(seed))
         self._numbers: dict[int, int] = {}
         for trial in held:
@@ -58,6 +58,8 @@ class Proposer:
 
     def propose(self, held: Container[str]) -> Proposal | None:
         """An architecture whose id is not in `held`; None when the space holds no other."""
+        if not self._space.slots:
+            return None  # nothing is sampled where there are only listed candidates
         for study in (self._study, self._random):
             for _ in range(TRIES):
                 proposal = self._ask(study)
@@ -74,16 +76,14 @@ class Proposer:
         frozen = trial.storage.get_trial(trial._trial_id)
         study.tell(trial, state=TrialState.FAIL)  # samplers pass over failed trials
         return Proposal(
-            architecture, Role.CANDIDATE, frozen.params, frozen.distributions, frozen.system_attrs
+            architecture,
+            parameters=frozen.params,
+            distributions=frozen.distributions,
+            system_attributes=frozen.system_attrs,
         )
 
 
-def baseline_proposal(space: Space) -> Proposal:
-    """The plain backbone, which the sampler could not have chosen."""
-    return Proposal(space.baseline, Role.BASELINE)
-
-
-def _sampler(search: SearchConfig, seed: int) -> optuna.samplers.BaseSampler:
+def _sampler(search: SearchConfig, trials: int, seed: int) -> optuna.samplers.BaseSampler:
     """The sampler, set for how many trials there will be.
 
     Optuna's defaults, 10 random trials for TPE and generations of 50 for NSGA-II, would make most
@@ -92,9 +92,9 @@ def _sampler(search: SearchConfig, seed: int) -> optuna.samplers.BaseSampler:
     if search.sampler == "random":
         return optuna.samplers.RandomSampler(seed)
     if search.sampler == "nsga2":
-        population = min(50, max(4, search.trials // 4))
+        population = min(50, max(4, trials // 4))
         return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
-    startup = min(10, max(3, search.trials // 4))
+    startup = min(10, max(3, trials // 4))
     with warnings.catch_warnings():
         # `group` splits a conditional space into its unconditional parts; it is "experimental".
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -32,7 +32,7 @@ from ray.tune.search import Searcher
 from models.errors import InputError
 from search.driver import Assignment, Driver, NoTask
 from search.interruption import Interruption
-from search.space import SearchConfig
+from search.space_file import SearchConfig
 from trainers.environment import worker_environment
 from trainers.messages import Answer
 from trainers.quiet import Quiet

@@ -1,111 +1,27 @@
-"""Space files: which architectures are allowed, how they are trained, what they are judged by.
+"""Spaces: which architectures are allowed, how they are trained, what they are judged by.
 
 A file becomes a `Space` once, here; nothing past this module is a loose dictionary.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from models import build
-from models.architecture import Architecture, Backbone, Block, OptionValue, Slot
+from models.architecture import Architecture, Block, OptionValue, Placement, Slot
 from models.attention import block_class, make_block
 from models.backbone import Plan
 from models.errors import InputError
+from models.explicit import read_candidates, read_plan
 from models.options import OptionError, did_you_mean
 from models.registry import UnknownEntryError
-from models.sections import Section
+from models.shorthand import WORDS, Word, selected, slots_named
 from models.yaml_input import Document, override, read_yaml, validate
-from trainers.config import DataConfig, PositiveInt, TrainingConfig
+from search.space_file import PlacementRules, SpaceFile
 from trainers.data.store import DATA_SETS
 
-Count = Annotated[int, Field(ge=1, le=1000)]
-OptionRanges = Annotated[
-    dict[str, Any], BeforeValidator(lambda given: {} if given is None else given)
-]
-Objective = Literal["params", "latency_ms", "macs"]
-
-
-def _gpu_share(value: float) -> float:
-    if value > 1 and value != int(value):
-        raise ValueError("must be a part of one GPU, or whole GPUs")
-    return value
-
-
-class PlacementRules(Section):
-    """Where blocks may sit and which ones.
-
-    Slots are all combinations of `stages`, `blocks` (residual blocks, counted from 1 in their
-    stage) and `positions`; None takes all. A candidate has one to `at_most` placements; None
-    allows two, or one where there is one slot.
-    `attention` names the block types, each with the values its options may take.
-    """
-
-    stages: Annotated[tuple[Count, ...], Field(strict=False, min_length=1)] | None = None
-    blocks: Annotated[tuple[Count, ...], Field(strict=False, min_length=1)] | None = None
-    positions: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
-    at_most: Count | None = None
-    attention: Annotated[dict[str, OptionRanges], Field(min_length=1)]
-
-
-class Objectives(Section):
-    """What candidates are judged by, beside `val_accuracy`: `minimize`, and hard budgets."""
-
-    minimize: Annotated[tuple[Objective, ...], Field(strict=False, min_length=1)] = (
-        "params",
-        "latency_ms",
-    )
-    max_params: PositiveInt | None = None
-    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        if len(set(self.minimize)) < len(self.minimize):
-            raise ValueError("an objective is named twice in minimize")
-        return self
-
-
-class SearchConfig(Section):
-    """How the space is searched.
-
-    `trials`: how many candidates are trained in all, baseline and control among them.
-    `workers`: trainings at a time; None takes one for each CPU core, or what the GPUs hold.
-    `gpus_per_trial`: share of a GPU for each training, 0 for the CPU.
-    `timeout_minutes`: no training is begun after this time; None for no limit.
-    `control_slot`: where the residual control sits; None takes the last allowed slot.
-    """
-
-    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
-    trials: PositiveInt = 50
-    workers: Annotated[int, Field(ge=1, le=4096)] | None = None
-    gpus_per_trial: Annotated[float, Field(ge=0, le=64), AfterValidator(_gpu_share)] = 0.0
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
-    control_slot: str | None = None
-
-
-class SpaceFile(Section):
-    """A space file as it is written."""
-
-    backbone: Backbone = Backbone()
-    data: DataConfig = DataConfig()
-    placement: PlacementRules
-    training: TrainingConfig = TrainingConfig()
-    objectives: Objectives = Objectives()
-    search: SearchConfig = SearchConfig()
-
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """Everything that must stay the same for trials to be comparable within one study."""
-        value = self.model_dump(mode="json")
-        for free in ("trials", "workers", "gpus_per_trial", "timeout_minutes", "sampler"):
-            del value["search"][free]
-        del value["data"]["path"]  # verified by checksum wherever it lies
-        return value
+DEFAULT_TRIALS = 50
 
 
 @dataclass(frozen=True)
@@ -129,23 +45,48 @@ class Space:
 
     `slots` are the allowed slots that can hold a block, in the order data pass them; `choices_at`
     the block types for each (one that reads earlier feature maps needs a slot where there are any).
+    Both are empty in a space without `placement`, where nothing is sampled. `candidates` are the
+    architectures listed by name, which are tried first.
     """
 
     source: str
     file: SpaceFile
     slots: tuple[Slot, ...]
     choices_at: Mapping[Slot, tuple[BlockChoices, ...]]
+    candidates: Mapping[str, Architecture]
     control_slot: Slot
 
     @property
     def at_most(self) -> int:
-        """The most placements a candidate has."""
-        return self.file.placement.at_most or min(2, len(self.slots))
+        """The most placements a sampled candidate has."""
+        given = self.file.placement.at_most if self.file.placement else None
+        return given or min(2, len(self.slots))
+
+    @property
+    def trials(self) -> int:
+        """How many trials the study is to hold."""
+        given = self.file.search.trials
+        if given is not None:
+            return given
+        listed = len({self.baseline, self.control, *self.candidates.values()})
+        return max(DEFAULT_TRIALS, listed) if self.slots else listed
 
     @property
     def baseline(self) -> Architecture:
         """The control `none`: the plain backbone."""
         return Architecture(self.file.backbone)
+
+    @property
+    def control(self) -> Architecture:
+        """The control `residual`: an ordinary residual block in the control slot."""
+        return Architecture(self.file.backbone, (Placement(self.control_slot, Block("residual")),))
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Whether the sampler could choose it; the plain backbone counts as such."""
+        return len(architecture.placements) <= self.at_most and all(
+            any(p.block in choices.variants() for choices in self.choices_at.get(p.slot, ()))
+            for p in architecture.placements
+        )
 
     @property
     def objective_names(self) -> tuple[str, ...]:
@@ -166,51 +107,70 @@ def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
 def check_space(document: Document) -> Space:
     """The space that `document` holds; see `load_space`."""
     file = validate(document, SpaceFile)
-    plan = _plan(document, file)
-    slots = _allowed_slots(document, file.placement, tuple(plan.slots))
-    ranges = file.placement.attention
-    choices = tuple(_block_choices(document, name, ranges[name]) for name in ranges)
+    if file.placement is None and not file.candidates:
+        message = "is missing: say where what may be placed, or list `candidates`, or both"
+        raise InputError(document.problem(("placement",), message))
+    plan = read_plan(document, file.backbone, file.data.image_size)
+    choices_at = _sampled(document, file, plan) if file.placement else {}
+    candidates = read_candidates(document, file.candidates, file.backbone, plan)
+    _refuse_data(document, file)
+    control_slot = _control_slot(document, file, plan, choices_at)
+    return Space(document.source, file, tuple(choices_at), choices_at, candidates, control_slot)
+
+
+def _sampled(
+    document: Document, file: SpaceFile, plan: Plan
+) -> dict[Slot, tuple[BlockChoices, ...]]:
+    """What `placement` allows: each slot that can hold a block, and the block types for it."""
+    rules = file.placement
+    if rules is None:
+        return {}
+    slots = _allowed_slots(document, rules, plan)
+    choices = tuple(_block_choices(document, n, ranges) for n, ranges in rules.attention.items())
     choices_at = {slot: _choices_at(document, slot, plan, choices) for slot in slots}
     choices_at = {slot: at_slot for slot, at_slot in choices_at.items() if at_slot}
-    _refuse_unusable(document, file, choices, choices_at)
+    _refuse_unusable(document, rules, plan, choices, choices_at)
     _refuse_budgets(document, file, plan, choices_at)
-    _refuse_data(document, file)
-    control_slot = _control_slot(document, file, tuple(plan.slots), slots)
-    return Space(document.source, file, tuple(choices_at), choices_at, control_slot)
+    return choices_at
 
 
-def _plan(document: Document, file: SpaceFile) -> Plan:
-    try:
-        return build.plan(Architecture(file.backbone), file.data.image_size)
-    except UnknownEntryError as error:
-        raise InputError(document.problem(("backbone", "name"), str(error))) from None
-    except InputError as error:
-        raise InputError(f"{document.place(('backbone',))}: {error}") from None
-
-
-def _allowed_slots(
-    document: Document, rules: PlacementRules, existing: tuple[Slot, ...]
-) -> tuple[Slot, ...]:
-    for key, attribute in (("stages", "stage"), ("blocks", "block"), ("positions", "position")):
-        wanted = getattr(rules, key)
+def _allowed_slots(document: Document, rules: PlacementRules, plan: Plan) -> tuple[Slot, ...]:
+    existing = tuple(plan.slots)
+    positions = [plan.aliases.get(position, position) for position in rules.positions or ()]
+    named = (
+        ("stages", "stage", rules.stages),
+        ("blocks", "block", rules.blocks),
+        ("positions", "position", rules.positions and tuple(positions)),
+    )
+    for key, attribute, wanted in named:
         known = list(dict.fromkeys(getattr(slot, attribute) for slot in existing))
-        for index, value in enumerate(wanted or ()):
+        for index, value in enumerate(() if wanted in WORDS else wanted or ()):
             if value not in known:
                 hint = did_you_mean(str(value), map(str, known))
                 allowed = ", ".join(map(str, known))
                 message = f"{value!r} does not exist in this backbone; allowed: {allowed}{hint}"
                 raise InputError(document.problem(("placement", key, index), message))
-    slots = tuple(
-        slot
-        for slot in existing
-        if (rules.stages is None or slot.stage in rules.stages)
-        and (rules.blocks is None or slot.block in rules.blocks)
-        and (rules.positions is None or slot.position in rules.positions)
-    )
+    stages = _numbers(rules.stages, {slot.stage for slot in existing})
+    slots = []
+    for slot in existing:
+        of_stage = {other.block for other in existing if other.stage == slot.stage}
+        if (
+            slot.stage in stages
+            and slot.block in _numbers(rules.blocks, of_stage)
+            and (rules.positions is None or slot.position in positions)
+        ):
+            slots.append(slot)
     if not slots:
         message = "stages, blocks and positions together leave no slot"
         raise InputError(document.problem(("placement",), message))
-    return slots
+    return tuple(slots)
+
+
+def _numbers(wanted: tuple[int, ...] | Word | None, existing: set[int]) -> tuple[int, ...]:
+    """The numbers that a list or a word of a space file means."""
+    if isinstance(wanted, tuple):
+        return wanted
+    return selected(wanted or "all", sorted(existing))
 
 
 def _block_choices(document: Document, name: str, ranges: Mapping[str, object]) -> BlockChoices:
@@ -257,23 +217,22 @@ def _choices_at(
 
 def _refuse_unusable(
     document: Document,
-    file: SpaceFile,
+    rules: PlacementRules,
+    plan: Plan,
     choices: tuple[BlockChoices, ...],
     choices_at: Mapping[Slot, tuple[BlockChoices, ...]],
 ) -> None:
+    bridged = dict.fromkeys(slot.position for slot, shape in plan.slots.items() if shape.bridged)
     usable = {block.name for at_slot in choices_at.values() for block in at_slot}
     for block in choices:
         if block.name not in usable:
-            positions = ", ".join(file.placement.positions or ())
             message = (
-                f"cannot sit in any allowed slot (positions: {positions}): it reads earlier "
-                "feature maps of the residual block; allow before_add"
+                "cannot sit in any allowed slot: it reads earlier feature maps of the same block; "
+                f"allow {' or '.join(bridged)}"
             )
             raise InputError(document.problem(("placement", "attention", block.name), message))
-    if (file.placement.at_most or 1) > len(choices_at):
-        message = (
-            f"{file.placement.at_most} is not allowed: {len(choices_at)} slots can hold a block"
-        )
+    if (rules.at_most or 1) > len(choices_at):
+        message = f"{rules.at_most} is not allowed: {len(choices_at)} slots can hold a block"
         raise InputError(document.problem(("placement", "at_most"), message))
 
 
@@ -319,13 +278,17 @@ def _refuse_data(document: Document, file: SpaceFile) -> None:
 
 
 def _control_slot(
-    document: Document, file: SpaceFile, existing: tuple[Slot, ...], slots: tuple[Slot, ...]
+    document: Document, file: SpaceFile, plan: Plan, sampled: Collection[Slot]
 ) -> Slot:
+    """Where the residual control sits: it must not move when more candidates are listed."""
     given = file.search.control_slot
     if given is None:
-        return slots[-1]
-    names = {str(slot): slot for slot in existing}
-    if given not in names:
-        message = f"{given!r} is no slot of this backbone{did_you_mean(given, names)}"
+        return [slot for slot in plan.slots if slot in sampled or not sampled][-1]
+    try:
+        slots = slots_named(given, plan)
+    except InputError as error:
+        raise InputError(document.problem(("search", "control_slot"), str(error))) from None
+    if len(slots) > 1:
+        message = f"{given!r} names {len(slots)} slots; the control sits in one"
         raise InputError(document.problem(("search", "control_slot"), message))
-    return names[given]
+    return slots[0]

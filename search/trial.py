@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from models.architecture import Architecture
 from trainers.messages import EpochResult, Latency, Worker
 
+FEW = 2  # placements that are listed one by one
+
 
 class State(enum.StrEnum):
     """The life of a trial.
@@ -43,6 +45,7 @@ class Role(enum.StrEnum):
 class Trial:
     """One row of the ledger; costs are known from the start, the rest as it comes.
 
+    `name` is what a space file calls a candidate that it lists, else empty.
     `params` are trained parameters, `summary_params` includes batch-norm statistics, as
     `paddle.summary` counts. `over_budget` maps each budget that is exceeded to value ÷ budget.
     """
@@ -59,11 +62,21 @@ class Trial:
     curve: tuple[EpochResult, ...]
     reason: str
     over_budget: tuple[tuple[str, float], ...]
+    name: str = ""
 
     @property
     def architecture_id(self) -> str:
         """See `Architecture.architecture_id`."""
         return self.architecture.architecture_id
+
+    @property
+    def title(self) -> str:
+        """Name and placements, for people; a named candidate's many placements are only counted."""
+        placements = self.architecture.placements
+        if not self.name or len(placements) <= FEW:
+            return f"{self.name}: {self.architecture.describe()}".removeprefix(": ")
+        blocks = ", ".join(dict.fromkeys(str(placement.block) for placement in placements))
+        return f"{self.name}: {blocks} in {len(placements)} slots"
 
     @property
     def val_accuracy(self) -> float | None:

@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import paddle
 import pytest
 
 from models.__main__ import main
-from models.attention import block_names
-from models.build import plan
+from models.architecture import Architecture, Backbone
+from models.attention import block_class, block_names
+from models.build import build, plan
 from search.space import load_space
+
+Said = tuple[int, list[str], str]
 
 ARCHITECTURE = """\
 backbone: {name: resnet18, stem: cifar}
@@ -37,12 +42,16 @@ def test_slots_and_blocks_of_a_space(capsys: pytest.CaptureFixture[str]) -> None
     assert main([str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     planned = plan(load_space(path).baseline, 32)
-    listed = [line.split() for line in lines if line.startswith("  stage")]
+    listed = [line.split() for line in lines if line.startswith("  stage") and "." in line]
     assert [words[0] for words in listed] == [str(slot) for slot in planned.slots]
     assert listed[0][1:6] == ["64", "×", "32", "×", "32"]
     assert listed[-1][1:6] == ["512", "×", "4", "×", "4"]
-    described = [line.split()[0] for line in lines if "arXiv:" in line]
-    assert described == list(block_names())
+    assert "  after_conv2 is another name of before_add" in lines
+    start = lines.index("attention blocks, with their defaults:")
+    headings = [line for line in lines[start + 1 :] if line[2:3].strip()]
+    assert [line.split()[0] for line in headings] == list(block_names())
+    for name, line in zip(block_names(), headings, strict=True):
+        assert line.endswith(f"{block_class(name).title}, {block_class(name).paper}")
 
 
 def test_an_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,11 +61,65 @@ def test_an_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     out = capsys.readouterr().out
     se = 2 * 256 * 16
     bridge = 2 * (512 * 32 + 2 * 32) + 32 * 512  # a batch norm behind each of two bridges
-    assert f"stage3.block2.after_block: se(bias=false, reduction=16)\n    adds {se:,} par" in out
-    added = [line.split()[1] for line in out.splitlines() if line.startswith("    adds")]
-    assert added == [f"{se:,}", f"{bridge:,}"]
+    assert "[A] se(bias=false, reduction=16): Squeeze-and-excitation\n  stage3.block2.after" in out
+    added = [line.partition("adds ")[2] for line in out.splitlines() if line.startswith("  stage")]
+    assert [text.split()[0] for text in added if text] == [f"{se:,}", f"{bridge:,}"]
     assert f"{11_173_962 + se + bridge:,} trained parameters" in out
+    assert f"attention adds {se + bridge:,} parameters ({(se + bridge) / 11_173_962:.2%})" in out
+    assert "all 2 placements are legal" in out
     assert "architecture id " in out
+    picture = [line for line in out.splitlines() if line.startswith("  stage") and "conv1" in line]
+    assert [line.partition("conv1")[2] for line in picture if "[" in line] == [
+        " ─ conv2 ─ add ─ [A]",
+        " ─ conv2 ─ [B] ─ add",
+    ]
+
+
+def test_candidates_of_a_space_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(
+        "backbone: {name: alexnet}\n"
+        "data: {image_size: 128}\n"
+        "candidates:\n"
+        "  bridge: {stage3.block1.after_conv3: bridge}\n"
+        "  se everywhere: {all.all.after_block: se}\n"
+    )
+    assert main([str(path)]) == 0
+    out = capsys.readouterr().out
+    backbone, first, second = out.split("\ncandidate ")
+    assert "slots, in order:" in backbone
+    assert "[A]" not in backbone
+    assert first.startswith("bridge\nalexnet, width 1, 10 classes, images 128 × 128\n")
+    assert "conv3 ─ [A] ─ max-pool" in first
+    assert "7,529,210 trained parameters" in first
+    assert second.startswith("se everywhere\n")
+    assert second.count("─ [A] ─ max-pool") == 3
+    assert "all 3 placements are legal at this image size" in second
+    for text in (first, second):
+        assert "architecture id " in text
+
+
+def test_candidates_beside_a_placement_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(
+        "placement: {attention: {se: {}}}\n"
+        "candidates: {all but one: {all.all.before_add: se}, plain: {}}\n"
+    )
+    assert main([str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "\ncandidate all but one\nresnet18, cifar stem" in out
+    assert "\ncandidate plain\nresnet18, cifar stem" in out
+
+
+GROUP = "must be a group of `key: value`"
+NO_MAPS = (
+    "bridge(activation=relu, reduction=16) cannot sit at stage1.block1.after_block: "
+    "needs earlier feature maps of the same block, and there are none\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +131,22 @@ def test_an_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         ("data:\n  image_size: 4\n", [":2: data.image_size", "from 8 to 1024"]),
         ("data: {image_size: big}\n", ["data.image_size", "'big'"]),
         ("placements: {}\nother: 1\n", [":2: other", "unknown key"]),
-        ("placements:\n  stage9.block1.before_add: {se: {}}\n", ["no slot stage9.block1"]),
-        ("placements:\n  here: {se: {}}\n", [":2:", "'here' is no slot"]),
+        (
+            "placements:\n  stage9.block1.before_add: {se: {}}\n",
+            [":2:", "this backbone has no stage9.block1.before_add"],
+        ),
+        ("placements:\n  here: {se: {}}\n", [":2:", "'here' names no slot"]),
         ("placements:\n  stage1.block1.before_add: {see: {}}\n", [":2:", '"se"']),
+        ("placements:\n  all.all.before_add: se\n  all.all.after_conv2: se\n", [":3:", "holds"]),
+        ("candidates:\n  a: {here: se}\n", [":2: candidates.a.here", "names no slot"]),
+        ("candidates:\n  a: {}\n  b: {}\n", [":3: candidates.b", "the same network as a"]),
+        ("candidates: se\n", [":1: candidates", "'se' is not allowed", GROUP]),
         ("placements:\n  stage1.block1.before_add: {se: {ratio: 1}}\n", [":2:", "ratio"]),
-        ("placements:\n  stage1.block1.before_add: {se: {}, gc: {}}\n", [":2:", "not 2"]),
-        ("placements:\n  stage1.block1.after_block: {bridge: {}}\n", ["before_add"]),
+        (
+            "placements:\n  stage1.block1.before_add: {se: {}, gc: {}}\n",
+            [":2:", "one block sits in a slot, not 2\n"],
+        ),
+        ("placements:\n  stage1.block1.after_block: {bridge: {}}\n", [":2:", NO_MAPS]),
         ("placements:\n  stage1.block1.before_add: {se: {reduction: 65}}\n", ["hidden unit"]),
     ],
 )
@@ -88,6 +161,124 @@ def test_refused(
     assert shown.err.startswith("error: ")
     for part in parts:
         assert part in shown.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("backbone: {name: resnet19}\n", "backbone.name: 'resnet19' is unknown"),
+        ("backbone: {name: alexnet}\n", "images of 32 pixels a side leave nothing behind alexnet"),
+        ("backbone: {width: 0.3}\n", "backbone.width 0.3: 64·width must be a whole number"),
+    ],
+)
+def test_a_backbone_that_cannot_be_is_refused_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"# a comment\n{text}")
+    assert main([str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {path}:2: {message}")
+
+
+THIN = "backbone: {{width: 0.0625, stem: imagenet, classes: {classes}}}\nplacements: {placed}\n"
+PLACED = "{stage4.block2.before_add: {se: {reduction: 4}}}"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file of a thin plain network of seven classes."""
+    architecture = Architecture(Backbone(width=0.0625, stem="imagenet", classes=7))
+    path = tmp_path / "weights.safetensors"
+    paddle.save(build(architecture, 32, 0).state_dict(), str(path), safetensors=True)
+    return path
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Runs the command on an architecture: its exit code, and what it printed."""
+
+    def run(weights: object, *more: str, classes: int = 7, placed: str = "{}") -> Said:
+        path = tmp_path / "mine.yaml"
+        path.write_text(THIN.format(classes=classes, placed=placed))
+        code = main([str(path), "--weights", str(weights), *more])
+        shown = capsys.readouterr()
+        assert shown.out.startswith("resnet18, imagenet stem, width 0.0625"), "drawn in any case"
+        return code, shown.out.splitlines(), shown.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("classes", "placed", "options", "left"),
+    [
+        (7, "{}", [], "nothing"),
+        (7, PLACED, [], "blocks.7.attention.before_add"),
+        (7, "{}", ["--new-classifier"], "classifier"),
+        (5, PLACED, ["--new-classifier"], "blocks.7.attention.before_add, classifier"),
+    ],
+)
+def test_weights_that_fit(
+    command: Callable[..., Said],
+    weights: Path,
+    *,
+    classes: int,
+    placed: str,
+    options: list[str],
+    left: str,
+) -> None:
+    code, lines, error = command(weights, *options, classes=classes, placed=placed)
+    assert (code, error) == (0, "")
+    assert lines[-1] == f"{weights} fits; not from it: {left}"
+    assert lines[-2].startswith("architecture id ")
+
+
+def test_weights_that_do_not_fit(command: Callable[..., Said], weights: Path) -> None:
+    code, _, error = command(weights, classes=5)
+    assert code == 2
+    assert error.startswith(f"error: {weights}: the weights do not fit the network; ")
+    assert error.endswith("; for other classes than the file's: --new-classifier\n")
+    code, _, error = command(weights.with_name("none.pdparams"))
+    assert (code, error) == (2, f"error: {weights.parent}/none.pdparams: there is no such file\n")
+
+
+def test_weights_that_paddle_publishes(
+    command: Callable[..., Said], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.weights.get_weights_path_from_url", lambda *_: str(weights))
+    code, lines, _ = command("paddle", "--new-classifier", classes=5)
+    assert (code, lines[-1]) == (0, f"{weights} fits; not from it: classifier")
+
+    def fail(*_: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("models.weights.get_weights_path_from_url", fail)
+    code, _, error = command("paddle")
+    assert code == 2
+    assert error.startswith("error: https://")
+    assert "resnet18.pdparams cannot be fetched (no route to host)" in error
+
+
+def test_weights_need_an_architecture(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text("backbone: {width: 0.0625}\ncandidates: {plain: {}}\n")
+    assert main([str(path), "--weights", str(weights)]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {path}: --weights needs a file that lists placements\n"
+    )
+
+
+@pytest.mark.parametrize("text", [ARCHITECTURE, "placement: {attention: {se: {}}}\n"])
+def test_a_new_classifier_needs_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    assert main([str(path), "--new-classifier"]) == 2
+    assert capsys.readouterr().err == (
+        "error: --new-classifier says how --weights are loaded; give these too\n"
+    )
 
 
 def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

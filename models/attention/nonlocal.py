@@ -10,7 +10,8 @@ from paddle.nn import functional as F
 from models.architecture import OptionValue
 from models.block import AttentionBlock, SlotShape
 from models.cost import Cost, batch_norm, conv2d, matmul, softmax
-from models.initial import constant, normal
+from models.gate import sign_of_most, zero
+from models.initial import constant, normal, uniform_fan
 from models.options import Option
 
 
@@ -20,24 +21,45 @@ class NonLocal(AttentionBlock):
     Queries i are all N = H·W positions, keys j the same or, with `subsample`, the M positions left
     by a 2×2 max-pool of φ and g. `w_ij` is, by `mode`: `embedded_gaussian` softmax_j(θ_iᵀφ_j),
     divided by √Ci before the softmax with `scale`; `gaussian` softmax_j(x_iᵀx_j); `dot_product`
-    θ_iᵀφ_j / M. `Ci = max(1, int(C·bottleneck_ratio))`.
+    θ_iᵀφ_j / M; `concatenation` ReLU(wᵀ[θ_i; φ_j]) / M. `Ci = max(1, int(C·bottleneck_ratio))`.
 
-    Wang et al., "Non-local Neural Networks", CVPR 2018. Parameters: `4C·Ci + 3Ci + C`, gaussian
-    `2C·Ci + Ci + C`, and 2C more with `bn`. MACs: the convolutions, `N·M·(Ck + Ci)` for the two
-    products (Ck = C for gaussian, else Ci) and N·M for the softmax.
+    Wang et al., "Non-local Neural Networks", CVPR 2018. The paper has it `after_block`: in a
+    ResNet-50 after every second block of stages 2 and 3 (res3 and res4).
     """
 
     title = "Non-local"
     paper = "arXiv:1711.07971"
     options = (
-        Option("mode", "embedded_gaussian", ("embedded_gaussian", "gaussian", "dot_product")),
-        Option("bottleneck_ratio", 0.5, low=1e-3, high=4.0),
-        Option("subsample", False),
-        Option("scale", False, active_if=("mode", ("embedded_gaussian",))),
-        Option("bn", True),
+        Option(
+            "mode",
+            "embedded_gaussian",
+            ("embedded_gaussian", "gaussian", "dot_product", "concatenation"),
+            meaning="what w is",
+        ),
+        Option("bottleneck_ratio", 0.5, low=1e-3, high=4.0, meaning="Ci ÷ C"),
+        Option("subsample", False, meaning="2×2 max-pool of φ and g"),
+        Option(
+            "scale",
+            False,
+            active_if=("mode", ("embedded_gaussian",)),
+            meaning="divide by √Ci before the softmax",
+        ),
+        Option("bn", True, meaning="whether a batch norm follows W_z"),
     )
-    insertion = "the identity: the last batch norm's scale (or, without it, W_z) starts at zero"
-    deviations = "max-pool after the projections, as the text has it; the video code pools before"
+    params_formula = (
+        "4C·Ci + 3Ci + C (`gaussian` 2C·Ci + Ci + C), 2Ci more for `concatenation`, 2C more with"
+        " `bn`"
+    )
+    macs_formula = (
+        "4C·Ci·N + 2Ci·N·M + N·M (`gaussian` 2C·Ci·N + (C + Ci)·N·M + N·M; `dot_product` without"
+        " the last N·M; `concatenation` 4C·Ci·N + Ci·(N + M) + Ci·N·M)"
+    )
+    legal_sizes = "any; H, W ≥ 2 with `subsample`"
+    insertion = "the identity from the start: the batch norm's scale (or, without it, W_z) is zero"
+    deviations = (
+        "max-pool after the projections, as the text, mmcv and AlexHex7 have it; the original video"
+        " code pools before them"
+    )
 
     def __init__(
         self,
@@ -56,6 +78,9 @@ class NonLocal(AttentionBlock):
         self.g = _projection(channels, inner)
         self.theta = None if mode == "gaussian" else _projection(channels, inner)
         self.phi = None if mode == "gaussian" else _projection(channels, inner)
+        self.pair: nn.Layer | None = None
+        if mode == "concatenation":
+            self.pair = nn.Linear(2 * inner, 1, uniform_fan(2 * inner), bias_attr=False)
         zero = constant(0.0)
         weight = normal(0.01) if bn else zero
         self.out = nn.Conv2D(inner, channels, 1, weight_attr=weight, bias_attr=zero)
@@ -75,15 +100,12 @@ class NonLocal(AttentionBlock):
         inner = _inner(channels, float(options["bottleneck_ratio"]))
         if options["subsample"]:
             keys = (shape.height // 2) * (shape.width // 2)
-        gaussian = options["mode"] == "gaussian"
         projection = conv2d(channels, inner, (1, 1), queries, bias=True)
         total = projection + conv2d(inner, channels, (1, 1), queries, bias=True)
-        if not gaussian:
+        if options["mode"] != "gaussian":
             total = total + projection + projection
-        total = total + matmul(queries, channels if gaussian else inner, keys)
+        total = total + _affinity_cost(str(options["mode"]), (channels, inner), queries, keys)
         total = total + matmul(queries, keys, inner)
-        if options["mode"] != "dot_product":
-            total = total + softmax(queries * keys)
         return total + (batch_norm(channels) if options["bn"] else Cost())
 
     def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:  # noqa: ARG002
@@ -98,6 +120,8 @@ class NonLocal(AttentionBlock):
         """The weights w `[N, HW, M]` between every position of `x` and every key."""
         queries = (x if self.theta is None else self.theta(x)).flatten(2)  # [N, Ck, HW]
         keys = self._keys(x if self.phi is None else self.phi(x))  # [N, Ck, M]
+        if self.pair is not None:
+            return F.relu(_pair_scores(self.pair.weight, queries, keys)) / keys.shape[2]
         products = paddle.matmul(queries, keys, transpose_x=True)
         if self.mode == "dot_product":
             return products / keys.shape[2]
@@ -105,9 +129,40 @@ class NonLocal(AttentionBlock):
             products = products / math.sqrt(self.inner)
         return F.softmax(products, axis=-1)
 
+    def make_identity(self) -> None:
+        """See `insertion`."""
+        zero(self.out if self.norm is None else self.norm)
+
+    def wake(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> None:  # noqa: ARG002
+        """Of `concatenation`: negates the w that its ReLU would silence for most pairs."""
+        if self.pair is None or self.theta is None or self.phi is None:
+            return
+        scores = _pair_scores(self.pair.weight, self.theta(x).flatten(2), self._keys(self.phi(x)))
+        self.pair.weight.set_value(self.pair.weight * sign_of_most(scores.reshape((-1, 1))))
+
     def _keys(self, features: paddle.Tensor) -> paddle.Tensor:
         pooled = F.max_pool2d(features, 2) if self.subsample else features
         return pooled.flatten(2)
+
+
+def _pair_scores(
+    weight: paddle.Tensor, queries: paddle.Tensor, keys: paddle.Tensor
+) -> paddle.Tensor:
+    """`wᵀ[θ_i; φ_j]` `[N, HW, M]`: the two halves of w are products of their own, then added."""
+    of_queries, of_keys = paddle.split(weight, 2)  # [Ci, 1] each
+    first = paddle.matmul(queries, of_queries, transpose_x=True)  # [N, HW, 1]
+    second = paddle.matmul(of_keys, keys, transpose_x=True)  # [N, 1, M]
+    return first + second
+
+
+def _affinity_cost(mode: str, widths: tuple[int, int], queries: int, keys: int) -> Cost:
+    """What w costs with `widths` C and Ci."""
+    channels, inner = widths
+    if mode == "concatenation":
+        halves = matmul(queries, inner, 1) + matmul(1, inner, keys)
+        return halves + Cost(params=2 * inner)
+    products = matmul(queries, channels if mode == "gaussian" else inner, keys)
+    return products if mode == "dot_product" else products + softmax(queries * keys)
 
 
 def _inner(channels: int, bottleneck_ratio: float) -> int:

@@ -9,24 +9,31 @@ from paddle.nn import functional as F
 from models.architecture import OptionValue
 from models.block import AttentionBlock, SlotShape
 from models.cost import Cost, batch_norm, conv2d
+from models.gate import zero
 from models.initial import he_normal
 
 
 class ResidualControl(AttentionBlock):
     """`ReLU(x + BN(conv3×3(ReLU(BN(conv3×3(x))))))`: what the same spot buys without attention.
 
-    A gain that this block reaches too is a gain of parameters, not of attention. He et al., "Deep
-    Residual Learning", CVPR 2016. Parameters: `18C² + 4C`. MACs: `18C²·H·W`.
+    A gain that this block reaches too is a gain of parameters, not of attention. Where the map is
+    no output of a ReLU (`before_add`, `after_conv…`), the last ReLU is left out: it would cut what
+    the network means to add.
+
+    He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
     """
 
     title = "Residual block (control)"
     paper = "arXiv:1512.03385"
-    insertion = "not the identity: a new block with its usual initial values"
+    params_formula = "18C² + 4C"
+    macs_formula = "18C²·H·W"
+    insertion = "the identity: the last batch norm's scale is zero"
     control = True
 
     def __init__(self, shape: SlotShape) -> None:
         super().__init__()
         channels = shape.channels
+        self.rectified = shape.rectified
         self.conv1, self.norm1 = _conv3x3(channels), nn.BatchNorm2D(channels)
         self.conv2, self.norm2 = _conv3x3(channels), nn.BatchNorm2D(channels)
 
@@ -40,7 +47,12 @@ class ResidualControl(AttentionBlock):
     def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:  # noqa: ARG002
         """`x` `[N, C, H, W]` through the residual block."""
         out = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(x + self.norm2(self.conv2(out)))
+        out = x + self.norm2(self.conv2(out))
+        return F.relu(out) if self.rectified else out
+
+    def make_identity(self) -> None:
+        """See `insertion`."""
+        zero(self.norm2)
 
 
 def _conv3x3(channels: int) -> nn.Conv2D:

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 COLUMNS = [
-    "trial", "state", "reason", "architecture_id", "placements", "val_accuracy",
+    "trial", "state", "name", "reason", "architecture_id", "placements", "val_accuracy",
     "params", "macs", "latency_ms", "epochs", "train_seconds",
 ]  # fmt: skip
 
@@ -92,6 +92,41 @@ def test_an_over_budget_candidate_is_recorded_and_not_trained(program):
     assert set(over["epochs"]) == {0}
     trained = trials[trials["state"].isin(["complete", "stopped", "failed"])]
     assert len(trained) == 4
+
+
+LISTED = """\
+backbone: {width: 0.0625}
+data: {image_size: 16, train_images: 256, validation_images: 200}
+training: {epochs: 1, batch_size: 64}
+objectives: {max_params: 60000}
+search: {workers: 2}
+candidates:
+  plain: {}
+  se: {all.all.before_add: {se: {reduction: 4}}}
+  too deep: {all.all.after_block: residual}
+"""
+
+
+def test_listed_candidates_are_tried_and_one_more_joins_them(program, tmp_path):
+    space = tmp_path / "listed.yaml"
+    space.write_text(LISTED, encoding="utf-8")
+    first = program.run(space=str(space))
+    assert first.returncode == 0, first.stderr
+    trials = read(program, study="listed")
+    assert list(trials["name"]) == ["plain", "", "se", "too deep"]
+    assert list(trials["role"]) == ["baseline", "control", "candidate", "candidate"]
+    assert list(trials["state"]) == ["complete"] * 3 + ["infeasible"]
+    report = (program.runs / "listed" / "report" / "report.md").read_text(encoding="utf-8")
+    assert "`se: se(bias=false, reduction=4) in 8 slots`" in report
+    assert "`plain: none`" in report
+
+    space.write_text(LISTED + "  simam: {stage2.last.before_add: simam}\n", encoding="utf-8")
+    second = program.run(space=str(space))
+    assert second.returncode == 0, second.stderr
+    grown = read(program, study="listed")
+    pd.testing.assert_frame_equal(grown[:4], trials)
+    assert list(grown["name"][4:]) == ["simam"]
+    assert grown["state"][4] == "complete"
 
 
 def test_every_trial_fails_is_exit_code_4(program):

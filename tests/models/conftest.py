@@ -1,16 +1,38 @@
 """Counts the golden cases that really ran, and says so at the end of the run."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-_RAN: set[str] = set()
+_RAN: dict[str, dict[str, Any]] = {}
 
 
 @pytest.fixture
-def golden_ran() -> set[str]:
-    """The names of the golden cases compared so far."""
+def golden_ran() -> dict[str, dict[str, Any]]:
+    """The golden cases compared so far: name -> worst errors of `y` and `dx`, origin, block."""
     return _RAN
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known where `tests/models` or a file of it is given, not to a run of all tests."""
+    parser.addoption(
+        "--golden-errors",
+        type=Path,
+        metavar="FILE",
+        help="write the worst errors against the golden numbers, case by case, as JSON",
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if _RAN:
-        terminalreporter.write_line(f"golden numbers: {len(_RAN)} cases compared")
+        from golden_cases import index  # here, not above: it imports Paddle
+
+        count = f"{len(_RAN)} of {len(index())}"
+        terminalreporter.write_line(f"golden numbers: {count} cases compared")
+    file = config.getoption("--golden-errors", default=None)
+    if file is not None:
+        file.write_text(json.dumps(_RAN, indent=2, sort_keys=True) + "\n")

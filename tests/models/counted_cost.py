@@ -25,7 +25,7 @@ def counted(network: nn.Layer, *inputs: paddle.Tensor | tuple[paddle.Tensor, ...
     hooks = [
         layer.register_forward_post_hook(macs.layer)
         for layer in network.sublayers(include_self=True)
-        if isinstance(layer, nn.Conv2D | nn.Linear)
+        if isinstance(layer, nn.Conv1D | nn.Conv2D | nn.Linear)
     ]
     network.eval()
     matmul, softmax = paddle.matmul, F.softmax
@@ -44,7 +44,7 @@ class _Macs:
 
     def layer(self, layer: nn.Layer, _: object, out: paddle.Tensor) -> None:
         """Every output value is one product of weights with as many inputs."""
-        outputs = layer.weight.shape[0 if isinstance(layer, nn.Conv2D) else 1]
+        outputs = layer.weight.shape[1 if isinstance(layer, nn.Linear) else 0]
         self.total += math.prod(out.shape) * (layer.weight.size // outputs)
 
     def product(self, real, x, y, transpose_x=False, transpose_y=False):

@@ -185,7 +185,7 @@ def test_the_inactive_scale_is_dropped() -> None:
         ("gc", {"ratio": math.nan}, "a number from 0.001 to 4"),
         ("gc", {"fusion": "add+mul"}, 'did you mean "mul[+]add"|one of add, mul'),
         ("gc", {"fusion": ["add"]}, "one of add, mul"),
-        ("nonlocal", {"mode": "concatenation"}, "one of embedded_gaussian, gaussian"),
+        ("nonlocal", {"mode": "concat"}, "one of embedded_gaussian, gaussian"),
         ("residual", {"depth": 2}, "allowed: none"),
     ],
 )

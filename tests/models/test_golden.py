@@ -1,48 +1,58 @@
 """Our blocks against the recorded numbers of the official implementations."""
 
+import json
 from typing import Any
 
 import paddle
 import pytest
-from golden_cases import ABSENT, INDEX, index, load
-from golden_compare import compare, set_weights
+from golden_cases import ABSENT, INDEX, block_of, index, load
+from golden_compare import Errors, compare, compare_filters, set_weights
+from record_errors import RECORDED, by_origin
 
-from models.attention import block_names
+from models.attention import block_class, block_names
 
-FAMILIES = ("nl_", "gc_", "se_", "ba_")
-NOT_EXPRESSIBLE = {
-    "nl_ah7_concat_sub_bn": "the option mode has no `concatenation`",
-    "nl_ah7_concat_full_nobn": "the option mode has no `concatenation`",
-    "ba_module_effnet_96_96_r6": "SiLU between the layers; ours, as the paper, has ReLU",
-}
-NOT_IN_CATALOGUE = ("bat", "ortho", "fca", "eca", "cbam", "simam", "coord", "snl")
-RUN = [c for c in index() if c["name"].startswith(FAMILIES) and c["name"] not in NOT_EXPRESSIBLE]
+NOT_EXPRESSIBLE: dict[str, str] = {}
+"""Cases that no options of ours can give, each with the reason."""
+
+RUN = [case for case in index() if case["name"] not in NOT_EXPRESSIBLE]
+LAYERS = [case for case in RUN if case["mode"] != "init"]
+FILTERS = [case for case in RUN if case["mode"] == "init"]
 
 pytestmark = pytest.mark.skipif(not INDEX.exists(), reason=ABSENT)
 
 
-@pytest.mark.parametrize("case", RUN, ids=lambda case: case["name"])
+def _name(case: dict[str, Any]) -> str:
+    return case["name"]
+
+
+@pytest.mark.parametrize("case", LAYERS, ids=_name)
 def test_values_and_gradients_are_the_official_ones(
-    case: dict[str, Any], golden_ran: set[str]
+    case: dict[str, Any], golden_ran: dict[str, Any]
 ) -> None:
     golden = load(case)
-    compare(golden)
+    errors = compare(golden)
     trained = sum(p.size for p in golden.layer.parameters() if p.trainable)
     assert trained == case["trainable_params"] + _sizes(golden.layer, golden.zeroed)
-    golden_ran.add(case["name"])
+    golden_ran[case["name"]] = _entry(case, errors)
+
+
+@pytest.mark.parametrize("case", FILTERS, ids=_name)
+def test_orthonormal_filters_are_the_official_ones(
+    case: dict[str, Any], golden_ran: dict[str, Any]
+) -> None:
+    golden_ran[case["name"]] = _entry(case, compare_filters(case))
 
 
 def test_every_case_is_run_or_listed_with_a_reason() -> None:
     names = {case["name"] for case in index()}
-    known = {case["name"] for case in RUN} | set(NOT_EXPRESSIBLE)
-    outside = {name for name in names - known if name.startswith(NOT_IN_CATALOGUE)}
-    assert names - known - outside == set()
+    assert {case["name"] for case in RUN} | set(NOT_EXPRESSIBLE) == names
     assert set(NOT_EXPRESSIBLE) <= names
-    assert len(RUN) == 26
+    assert len(RUN) == 51
 
 
-def test_blocks_left_out_are_not_in_the_catalogue() -> None:
-    assert [name for name in block_names() if name.startswith(NOT_IN_CATALOGUE)] == []
+def test_every_attention_block_has_a_case() -> None:
+    attention = {name for name in block_names() if not block_class(name).control}
+    assert {block_of(case) for case in RUN} == attention
 
 
 def test_a_golden_tensor_without_a_place_is_an_error() -> None:
@@ -55,7 +65,7 @@ def test_a_golden_tensor_without_a_place_is_an_error() -> None:
 def test_a_tensor_of_ours_left_unset_is_an_error() -> None:
     golden = load(_case("se_bias_r16"))
     del golden.arrays["w/excitation.0.bias"]
-    with pytest.raises(AssertionError, match=r"never set: \['squeeze.bias'\]"):
+    with pytest.raises(AssertionError, match=r"never set: \['mlp.squeeze.bias'\]"):
         set_weights(golden)
 
 
@@ -66,9 +76,60 @@ def test_a_tensor_of_another_shape_is_an_error() -> None:
         set_weights(golden)
 
 
+def test_a_gain_that_is_not_the_papers_is_an_error() -> None:
+    golden = load(_case("se_bias_r16"))
+    golden.layer.undo_half_gates()
+    with pytest.raises(AssertionError, match="gain is not 1"):
+        set_weights(golden)
+
+
+def test_fixed_filters_are_held_to_the_official_ones_and_not_overwritten() -> None:
+    golden = load(_case("fca_bot4_c32_d7"))
+    golden.layer.filters.set_value(golden.layer.filters + 1e-5)
+    with pytest.raises(AssertionError, match="filters is off by"):
+        set_weights(golden)
+
+
+@pytest.mark.parametrize(
+    "key", ["aux/P_big", "aux/Q_big", "aux/bat_in", "aux/bat_out", "dx", "g/conv1.0.weight", "y"]
+)
+def test_every_recorded_value_counts(key: str) -> None:
+    golden = load(_case("bat_off_s4_k4_r2_h8"))
+    golden.arrays[key] = golden.arrays[key] + 1e-3
+    with pytest.raises(AssertionError, match=f"{key} is off by"):
+        compare(golden)
+
+
+def test_a_recorded_value_that_nothing_is_compared_with_is_an_error() -> None:
+    golden = load(_case("bat_off_s4_k4_r2_h8"))
+    golden.arrays["aux/other"] = golden.arrays["y"]
+    with pytest.raises(AssertionError, match="aux/other"):
+        compare(golden)
+
+
 def _case(name: str) -> dict[str, Any]:
     return next(case for case in index() if case["name"] == name)
 
 
+def _entry(case: dict[str, Any], errors: Errors) -> dict[str, Any]:
+    return {**errors, "origin": case["origin"]["repo"], "block": block_of(case)}
+
+
 def _sizes(layer: paddle.nn.Layer, names: tuple[str, ...]) -> int:
     return sum(dict(layer.named_parameters())[name].size for name in names)
+
+
+def test_the_recorded_errors_hold(golden_ran: dict[str, dict[str, Any]]) -> None:
+    """docs/blocks.md shows no better numbers than these; other machines round a little worse."""
+    if len(golden_ran) < len(RUN):
+        pytest.skip(f"only {len(golden_ran)} of {len(RUN)} cases ran before this test")
+    recorded = json.loads(RECORDED.read_text())
+    for block, origins in by_origin(golden_ran).items():
+        shown = {each["origin"]: each for each in recorded[block]}
+        assert {(e["origin"], e["cases"]) for e in origins} == {
+            (e["origin"], e["cases"]) for e in recorded[block]
+        }
+        for each in origins:
+            for key in ("y", "dx"):
+                allowed = max(1e-6, 4 * shown[each["origin"]][key])
+                assert each[key] <= allowed, f"{block}, {each['origin']}: {key} {each[key]}"

@@ -31,8 +31,10 @@ class Zoom(AttentionBlock):
 
     title = "Zoom"
     paper = "arXiv:0000.00000"
-    options = (Option("power", 1, low=1, high=2),)
-    insertion = "none"
+    options = (Option("power", 1, low=1, high=2, meaning="of the weights"),)
+    params_formula = "C"
+    macs_formula = "0"
+    insertion = "the identity: the weights are ones"
 
     def __init__(self, shape, *, power):
         super().__init__()
@@ -45,17 +47,22 @@ class Zoom(AttentionBlock):
 
     def attend(self, x, *bridged):
         return x * self.weight**self.power
+
+    def make_identity(self):
+        self.weight.set_value(paddle.ones_like(self.weight))
 '''
 
 SHALLOW = '''
 """A backbone that nothing else knows."""
 
+from models.residual_block import BASIC
 from models.residual_network import ResidualNetwork
 
 
 class ResNet10(ResidualNetwork):
     """Four stages of one block."""
 
+    kind = BASIC
     depths = (1, 1, 1, 1)
 '''
 

@@ -1,25 +1,33 @@
 """Thin networks for contract tests: every backbone, every slot, any block of the folder."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import paddle
+import pytest
 from paddle import nn
 
 from models.architecture import Architecture, Backbone, Block, Placement, Slot
-from models.attention import block_names, make_block
-from models.backbones import backbone_names
+from models.attention import make_block
+from models.backbones import backbone_class
 from models.block import AttentionBlock, SlotShape
 from models.build import plan, refuse
 
-IMAGE = 16
 STEMS = ("cifar", "imagenet")
-# Options that fit 16 channels, where a block's defaults are for full networks. A block that is not
-# named here is tested with its defaults.
+# Backbones that fast tests fill in a few slots only, and slow ones in all.
+DEEP = ("resnet34", "resnet50", "resnet101")
+# Options that fit 16 channels and small maps, where a block's defaults are for full networks. A
+# block that is not named here is tested with its defaults.
 FITTING: dict[str, dict[str, object]] = {
+    "bat": {"s": 2, "k": 2},
     "bridge": {"reduction": 4},
+    "cbam": {"reduction": 4},
+    "coord": {"reduction": 4},
+    "fca": {"reduction": 4, "frequencies": "top4", "dct_size": 7},
     "gc": {"ratio": 0.25, "fusion": "mul+add"},
     "nonlocal": {"scale": True},
+    "ortho": {"reduction": 4},
     "se": {"reduction": 4, "bias": True},
 }
 
@@ -29,13 +37,29 @@ def thin(name: str, stem: str = "cifar") -> Backbone:
     return Backbone.model_validate({"name": name, "stem": stem, "width": 0.25})
 
 
+def side_of(backbone: Backbone) -> int:
+    """The side of the smallest images worth testing with."""
+    return 64 if backbone.name == "alexnet" else 16
+
+
+def stems_of(name: str) -> tuple[str, ...]:
+    """The stems a backbone can have; the default where it has no choice."""
+    return STEMS if backbone_class(name).has_stems else STEMS[:1]
+
+
+def by_depth(names: Iterable[str]) -> list[Any]:
+    """Backbones as parameters of a test, the deep ones marked slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=slow) if name in DEEP else name for name in names]
+
+
 def fitting(name: str) -> Block:
     """The block with options for thin networks."""
     return make_block(name, FITTING.get(name, {}))
 
 
 def slots_of(backbone: Backbone) -> dict[Slot, SlotShape]:
-    return dict(plan(Architecture(backbone), IMAGE).slots)
+    return dict(plan(Architecture(backbone), side_of(backbone)).slots)
 
 
 def legal_slots(block: Block, backbone: Backbone) -> list[Slot]:
@@ -52,16 +76,11 @@ def single(backbone: Backbone, slot: Slot, block: Block) -> Architecture:
     return Architecture(backbone, (Placement(slot, block),))
 
 
-def all_cases() -> Iterable[tuple[str, str, str, Slot]]:
-    """Block, backbone, stem, slot: all there are with the first stem, one stage with the second."""
-    for backbone in backbone_names():
-        for stem in STEMS:
-            for slot in slots_of(thin(backbone, stem)):
-                if stem == STEMS[0] or slot.stage == 2:
-                    yield from ((block, backbone, stem, slot) for block in block_names())
+def image_of(backbone: Backbone, batch: int, seed: int = 0) -> paddle.Tensor:
+    return images(batch, seed, side_of(backbone))
 
 
-def images(batch: int, seed: int = 0, side: int = IMAGE) -> paddle.Tensor:
+def images(batch: int, seed: int = 0, side: int = 16) -> paddle.Tensor:
     drawn = np.random.default_rng(seed).normal(size=(batch, 3, side, side))
     return paddle.to_tensor(drawn.astype(np.float32))
 

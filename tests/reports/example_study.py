@@ -101,6 +101,7 @@ def trial(
     params: int = 11_200_000,
     latency_ms: float | None = 10.0,
     reason: str = "",
+    name: str = "",
 ) -> Trial:
     return Trial(
         number=number,
@@ -115,11 +116,12 @@ def trial(
         curve=curve(*accuracies),
         reason=reason,
         over_budget=(),
+        name=name,
     )
 
 
 def fill(ledger: Ledger) -> None:
-    """Twelve trials of every state and role."""
+    """Twelve trials of every state and role, one of them with a name."""
     ledger.note("machine", {"processor": "Example CPU", "cores": 4, "paddle": "3.3.1"})
     ledger.note("data", {"name": "cifar10", "checksum": "0123abcd", "split_sha256": "4567ef"})
     ledger.note("search", {"trials": 12, "workers": 2, "sampler": "tpe", "timeout_minutes": None})
@@ -141,7 +143,8 @@ def fill(ledger: Ledger) -> None:
     dead = _add(ledger, architecture("stage3.block1.after_add=gc"), 11_300_000, None)
     ledger.fail(dead, Failed("worker died: killed | by signal 9 <oom>\nsee the log", "Traceback"))
     ledger.complete(_add(ledger, MIXED, 11_400_000, 11.5, 0.82, 0.9110))
-    ledger.complete(_add(ledger, BRIDGE, 11_190_000, 10.1, 0.82, 0.9020))
+    bridge = _add(ledger, BRIDGE, 11_190_000, 10.1, 0.82, 0.9020, name="bridge at stage 4")
+    ledger.complete(bridge)
     _add(ledger, architecture("stage4.block1.after_add=gc"), 11_300_000, 10.8)
     ledger.complete(_add(ledger, BEATEN, 11_300_000, 11.1, 0.81, 0.8850))
     flat = _add(ledger, architecture("stage4.block1.after_add=se"), 11_250_000, 9.9, 0.79)
@@ -154,10 +157,11 @@ def _add(
     params: int,
     latency_ms: float | None,
     *accuracies_and_role: float | Role,
+    name: str = "",
 ) -> int:
     roles = [item for item in accuracies_and_role if isinstance(item, Role)]
     accuracies = [item for item in accuracies_and_role if not isinstance(item, Role)]
-    proposal = Proposal(placed, *roles)
+    proposal = Proposal(placed, *roles, name=name)
     number = ledger.begin(proposal, Cost(params, 9600, 556_000_000 + params))
     if latency_ms is not None:
         ledger.measured(number, Measured(latency(latency_ms), WORKER))

@@ -166,6 +166,25 @@ def test_plain_lines() -> None:
     ]
 
 
+def test_names_are_shown_wherever_trials_are() -> None:
+    stream = io.StringIO()
+    plain = PlainView(stream, settings())
+    view, _ = live(160)
+    shown = trial(2, 0.3, state=State.RUNNING, placed=GC, name="global")
+    for each in (plain, view):
+        each.trial_began(shown)
+    assert "trial 2 began: global: stage3.block2.before_add=gc(" in stream.getvalue()
+    assert "global: stage3.block2.before_add=gc(" in render(view, 160)
+    view.trial_ended(trial(2, 0.93, placed=GC, name="global"))
+    assert "complete global: stage3" in render(view, 160)
+    for width in (80, 160):
+        console = Console(file=io.StringIO(), width=width)
+        named = trial(2, 0.93, placed=GC, name="global")
+        print_result(console, [BASELINE, CONTROL, named], OBJECTIVES, Path("runs/demo"), IMAGES)
+        assert isinstance(console.file, io.StringIO)
+        assert "global: stage3.block2" in console.file.getvalue()
+
+
 def test_plain_lines_survive_a_poor_encoding() -> None:
     data = io.BytesIO()
     view = PlainView(io.TextIOWrapper(data, encoding="ascii"), settings())

@@ -87,6 +87,15 @@ def test_legend_lies_inside_the_picture(kinds: int) -> None:
     assert box.y1 < min(axes.get_window_extent().y0 for axes in figure.axes)
 
 
+@pytest.mark.parametrize("placement", [{"placement": None}, {}])
+def test_a_study_of_listed_candidates_has_a_picture(placement: dict[str, None]) -> None:
+    space = {key: value for key, value in SPACE.items() if key != "placement"} | placement
+    listed = Study(
+        "study", OBJECTIVES, (BASELINE, trial(2, 0.92, name="a"), trial(3, 0.93, placed=GC)), space
+    )
+    assert {"se", "gc"} < set(legend(listed))
+
+
 def test_early_stops_do_not_flatten_the_axis() -> None:
     figure = draw(study(BASELINE, trial(2, 0.92), trial(3, 0.1, state=State.STOPPED)))
     assert figure.axes[0].get_ylim()[0] > 80

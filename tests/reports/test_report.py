@@ -257,6 +257,27 @@ def test_reasons_cannot_break_the_table() -> None:
     assert "| a \\| b # title &lt;b> |" in text
 
 
+@pytest.mark.parametrize("placement", [{"placement": None}, {}])
+def test_a_study_of_listed_candidates(placement: dict[str, None]) -> None:
+    space = {key: value for key, value in SPACE.items() if key != "placement"} | placement
+    everywhere = architecture(*(f"stage{s}.block1.before_add=se(reduction=4)" for s in (1, 2, 3)))
+    trials = (
+        dataclasses.replace(BASELINE, name="plain"),
+        dataclasses.replace(CONTROL, name="more depth"),
+        trial(2, 0.95, placed=everywhere, name="SE everywhere"),
+        trial(3, 0.94, placed=GC, name="gc", latency_ms=20.0),
+        trial(4, state=State.FAILED, placed=BRIDGE, name="bridge", reason="no"),
+    )
+    text = report(Study("study", OBJECTIVES, trials, space))
+    assert (
+        "**Most accurate:** trial 2, `SE everywhere: se(reduction=4) in 3 slots`: 95.00 %" in text
+    )
+    assert "The control (trial 1, `more depth: stage4.block2.after_add=residual`" in text
+    assert "| ★ baseline | `plain: none` |" in text
+    assert "`gc: stage3.block2.before_add=gc(" in text
+    assert "| 4 | `bridge: stage4.block1.before_add=bridge(reduction=16)` |" in text
+
+
 def test_space_without_optional_parts() -> None:
     bare = Study("bare", OBJECTIVES, (trial(0, 0.9),), {"data": {"validation_images": IMAGES}})
     assert "search.trials" in report(bare)

@@ -9,8 +9,8 @@ from reports.tables import FRONT_COLUMNS, TRIAL_COLUMNS, front_table, to_csv, tr
 from search.trial import Role, State
 
 FIRST = [
-    "trial", "state", "role", "reason", "architecture_id", "placements", "val_accuracy", "params",
-    "summary_params", "macs", "latency_ms", "latency_p90_ms", "epochs", "train_seconds",
+    "trial", "state", "role", "name", "reason", "architecture_id", "placements", "val_accuracy",
+    "params", "summary_params", "macs", "latency_ms", "latency_p90_ms", "epochs", "train_seconds",
     "images_per_second", "threads", "device", "host",
 ]  # fmt: skip
 
@@ -32,7 +32,8 @@ def test_trials_are_rows_by_number() -> None:
 
 def test_what_is_not_known_is_missing() -> None:
     table = trials_table([trial(0, state=State.RUNNING, latency_ms=None)])
-    for column in ("val_accuracy", "latency_ms", "train_seconds", "threads", "host", "reason"):
+    columns = ("val_accuracy", "latency_ms", "train_seconds", "threads", "host", "reason", "name")
+    for column in columns:
         assert table[column].isna().all()
     assert table["epochs"].iloc[0] == 0
 

@@ -50,8 +50,10 @@ def test_the_count_is_the_number_of_different_architectures(overrides: tuple[str
 
 def test_counts_by_hand() -> None:
     assert count_architectures(make_space(*TINY)) == 1 + 2 * 2
-    # Two slots with 5 variants (se 2, gc 2, bridge 1) and two with 4: none, one or two of them.
-    assert count_architectures(make_space()) == 1 + 18 + (5 * 5 + 4 * 4 + 4 * 5 * 4)
+    # Two slots (before_add) with 5 variants (se 2, gc 2, bridge 1) and four with 4, where nothing
+    # is earlier: none of them, one, or two, of which six pairs are of the four.
+    one, two = 2 * 5 + 4 * 4, 5 * 5 + 6 * 4 * 4 + (2 * 4) * 5 * 4
+    assert count_architectures(make_space()) == 1 + one + two == 308
 
 
 @spaces
@@ -74,7 +76,7 @@ def test_bridge_is_chosen_before_the_addition_only(space: Space) -> None:
     for placement in chosen:
         positions[placement.block.name].add(placement.slot.position)
     assert positions["bridge"] == {"before_add"}
-    assert positions["se"] == positions["gc"] == {"before_add", "after_block"}
+    assert positions["se"] == positions["gc"] == {"after_conv1", "before_add", "after_block"}
 
 
 def test_a_slot_chosen_twice_keeps_its_first_block(space: Space) -> None:

@@ -12,7 +12,6 @@ from models.architecture import Architecture, Block, Placement
 from models.build import cost
 from models.errors import InputError, ProgramError, StorageError
 from search.ledger import Budgets, Ledger, Proposal
-from search.proposer import baseline_proposal
 from search.space import Space
 from search.trial import Role, State
 from trainers.messages import Failed
@@ -51,7 +50,8 @@ def test_a_trial_is_entered_in_one_write(
     monkeypatch.setattr(optuna.Study, "add_trial", count)
     for name in ("set_trial_user_attr", "set_trial_system_attr", "set_trial_param"):
         monkeypatch.setattr(type(ledger._storage), name, lambda *_: pytest.fail("a second write"))
-    assert [begin(space, ledger, p) for p in (baseline_proposal(space), control(space))] == [0, 1]
+    baseline = Proposal(space.baseline, Role.BASELINE)
+    assert [begin(space, ledger, p) for p in (baseline, control(space))] == [0, 1]
     rows.close()
     baseline, residual = ledger.trials()
     assert (baseline.role, baseline.state) == (Role.BASELINE, State.RUNNING)
@@ -95,7 +95,7 @@ def test_over_parameters_is_infeasible_from_the_start(open_ledger: Open) -> None
     ledger = open_ledger(space)
     begin(space, ledger, candidate(space))
     begin(space, ledger, control(space))
-    begin(space, ledger, baseline_proposal(space))
+    begin(space, ledger, Proposal(space.baseline, Role.BASELINE))
     refused, residual, baseline = ledger.trials()
     assert (refused.state, residual.state) == (State.INFEASIBLE, State.RUNNING)
     assert refused.reason == f"{refused.params / 44750:.2f} times max_params"

@@ -16,7 +16,7 @@ from models.architecture import Architecture
 from models.build import check, cost
 from search.candidates import choose, count_architectures, every_architecture
 from search.ledger import Ledger, Proposal
-from search.proposer import Proposer, baseline_proposal
+from search.proposer import Proposer
 from search.space import Space
 from search.trial import Role
 from trainers.messages import Failed
@@ -115,7 +115,7 @@ def test_parameters_are_the_architecture(small: Space) -> None:
 
 
 def test_the_baseline_is_nothing_the_sampler_chose(space: Space) -> None:
-    proposal = baseline_proposal(space)
+    proposal = Proposal(space.baseline, Role.BASELINE)
     assert (proposal.role, proposal.architecture) == (Role.BASELINE, space.baseline)
     assert proposal.parameters == proposal.distributions == {}
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from simulated import SPACE, make_space
 
 from models.architecture import Slot
+from models.attention import block_class, block_names
 from models.errors import InputError
 from models.yaml_input import Document, parse_yaml
 from search.space import Space, check_space, load_space
@@ -21,7 +22,7 @@ random_input = settings(max_examples=75, deadline=None, derandomize=True, databa
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_shipped_spaces_load(path: Path) -> None:
     space = load_space(path)
-    assert space.slots
+    assert space.slots or space.candidates
     assert space.source == str(path)
 
 
@@ -29,25 +30,39 @@ def test_there_are_shipped_spaces() -> None:
     assert {path.name for path in SHIPPED} >= {"smoke.yaml", "quickstart.yaml", "resnet18.yaml"}
 
 
+def test_the_space_of_all_blocks_lists_them_all() -> None:
+    (path,) = [path for path in SHIPPED if path.name == "blocks.yaml"]
+    space = load_space(path)
+    blocks = [{p.block.name for p in listed.placements} for listed in space.candidates.values()]
+    assert all(len(names) == 1 for names in blocks)
+    listed = sorted(name for names in blocks for name in names)
+    assert listed == [name for name in block_names() if not block_class(name).control]
+    assert space.trials == 2 + len(listed)
+
+
 def test_the_shortest_space_takes_defaults(load: Callable[..., Space]) -> None:
     space = load(LEAST)
-    assert len(space.slots) == 16
+    assert len(space.slots) == 8 * 3
     assert space.control_slot == Slot(4, 2, "after_block")
     assert space.objective_names == ("val_accuracy", "params", "latency_ms")
-    assert (space.file.search.sampler, space.file.search.trials) == ("tpe", 50)
+    assert (space.file.search.sampler, space.file.search.trials, space.trials) == ("tpe", None, 50)
+    assert space.candidates == {}
     (only,) = space.choices_at[Slot(1, 1, "before_add")]
     assert [str(block) for block in only.variants()] == ["se(bias=false, reduction=16)"]
 
 
 def test_slots_are_the_allowed_ones_in_order(space: Space) -> None:
     assert [str(slot) for slot in space.slots] == [
+        "stage3.block2.after_conv1",
         "stage3.block2.before_add",
         "stage3.block2.after_block",
+        "stage4.block2.after_conv1",
         "stage4.block2.before_add",
         "stage4.block2.after_block",
     ]
     names = [[choices.name for choices in space.choices_at[slot]] for slot in space.slots]
-    assert names == [["se", "gc", "bridge"], ["se", "gc"]] * 2, "bridge needs earlier maps"
+    plain = ["se", "gc"]
+    assert names == [plain, [*plain, "bridge"], plain] * 2, "bridge needs earlier maps"
 
 
 def test_slots_that_nothing_can_hold_are_left_out() -> None:
@@ -82,7 +97,7 @@ def test_numbers_as_yaml_1_2_has_them(load: Callable[..., Space]) -> None:
     ids=["byte-order-mark", "windows-line-ends", "document-marks"],
 )
 def test_other_ways_to_write_a_file(load: Callable[..., Space], content: str | bytes) -> None:
-    assert len(load(content).slots) == 16
+    assert len(load(content).slots) == 24
 
 
 def test_overrides_set_keys(load: Callable[..., Space]) -> None:
@@ -109,7 +124,7 @@ def test_overrides_set_keys(load: Callable[..., Space]) -> None:
         ("search.trials", ["-o search.trials:", "key=value"]),
         ("=3", ["-o =3", "key=value"]),
         ("search..trials=3", ["-o search..trials=3", "key=value"]),
-        ("search.trials=", ["-o search.trials=", "search.trials", "valid integer"]),
+        ("search.seed=", ["-o search.seed=", "search.seed", "valid integer"]),
         ("search.trials=many", ["-o search.trials=many", "'many'"]),
         ("search.trials=0", ["-o search.trials=0", "greater than 0"]),
         ("search.trails=5", ["-o search.trails=5", 'did you mean "trials"']),
@@ -134,6 +149,11 @@ def test_wrong_overrides_say_so(
         assert part in str(caught.value)
 
 
+def test_trials_that_are_not_given_are_the_default() -> None:
+    assert make_space("search.trials=").trials == make_space("search.trials=null").trials == 50
+    assert make_space("search.trials=7").trials == 7
+
+
 def test_the_fingerprint_is_what_trials_share(space: Space) -> None:
     free = make_space(
         "search.trials=99",
@@ -155,7 +175,7 @@ def checked(document: Document) -> None:
         assert str(error)
     else:
         assert isinstance(space, Space)
-        assert space.slots
+        assert space.slots or space.candidates
 
 
 @random_input
@@ -172,11 +192,13 @@ def test_random_text_is_refused(text: str) -> None:
     checked(document)
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+words = st.sampled_from(["all", "last", "every_second", "none", "se", "simam", "before_add"])
+scalars = words | st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 NAMES = """\
 backbone data placement training objectives search name width stages blocks positions at_most
 attention se gc nonlocal bridge residual reduction ratio fusion early_stopping trials seed
-minimize max_params control_slot augmentation image_size milestones
+minimize max_params control_slot augmentation image_size milestones candidates none
+all.last.before_add every_second.all.after_conv1 stage1.block1.before_add all last every_second
 """
 names = st.sampled_from(NAMES.split())
 values = st.recursive(
@@ -184,13 +206,15 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | st.text(), inner),
     max_leaves=12,
 )
-SECTIONS = ("backbone", "data", "placement", "training", "objectives", "search")
+SECTIONS = ("backbone", "data", "placement", "candidates", "training", "objectives", "search")
 
 
 @random_input
 @given(st.dictionaries(st.sampled_from(SECTIONS), values), st.booleans(), values)
 @example({}, True, {"se": {"reduction": 10**400}})
 @example({}, True, {"gc": {"ratio": 10**400}})
+@example({"candidates": {"a": {"all.all.before_add": "se"}}}, False, None)
+@example({"candidates": {"a": {"all.all.before_add": "none"}}, "placement": None}, False, None)
 def test_random_values_are_refused_or_a_space(
     value: dict[str, object], placed: bool, attention: object
 ) -> None:

@@ -1,50 +1,12 @@
-"""Reads one pickled CIFAR batch without letting it name any code.
+"""Reads one pickled CIFAR batch, which can describe one array of bytes and nothing else."""
 
-An unpickler that allows only what the published files name, and answers even those with
-replacements: a batch can describe one array of bytes and nothing else.
-"""
-
-import io
-import pickle
 from typing import Any
 
 import numpy as np
 
+from models.array_pickle import ArrayUnpickler
 from models.errors import InputError
 from trainers.data.facts import Labels, Pixels
-
-
-class _ArrayName:
-    """Stands for the class `numpy.ndarray`; cannot be called, so it cannot allocate."""
-
-
-def _reconstruct(_kind: Any, _shape: Any, _typecode: Any) -> Pixels:
-    return np.ndarray((0,), np.uint8)  # the pickle's state then fills it and is checked by NumPy
-
-
-def _dtype(code: Any, *_flags: Any) -> np.dtype[np.uint8]:
-    if code not in ("u1", b"u1"):
-        raise pickle.UnpicklingError(f"array of {code!r}, expected bytes")
-    return np.dtype(np.uint8)
-
-
-ALLOWED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy", "ndarray"): _ArrayName(),
-    ("numpy", "dtype"): _dtype,
-}
-
-
-# Pickle's Python form, not the C one: that allocates what a few hostile bytes merely announce.
-class BatchUnpickler(pickle._Unpickler):
-    """Allows exact (module, name) pairs only."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        """The replacement of an allowed global; `UnpicklingError` for every other."""
-        if (module, name) not in ALLOWED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no CIFAR batch needs")
-        return ALLOWED[module, name]
 
 
 def read_batch(data: bytes, where: str, shape: tuple[int, int, int, int]) -> tuple[Pixels, Labels]:
@@ -54,7 +16,7 @@ def read_batch(data: bytes, where: str, shape: tuple[int, int, int, int]) -> tup
         InputError: `where` is no batch of `shape`, is damaged, or names code.
     """
     try:
-        batch = BatchUnpickler(io.BytesIO(data), encoding="bytes").load()
+        batch = ArrayUnpickler(data, frozenset({"u1"}), encoding="bytes").load()
     except Exception as error:  # hostile bytes can raise nearly anything here
         raise InputError(
             f"{where}: refused as a CIFAR batch: {type(error).__name__}: {error}"

@@ -89,11 +89,11 @@ def test_a_payload_does_not_run(tmp_path: Path, protocol: int) -> None:
     ],
 )
 def test_only_exact_names_are_allowed(name: str) -> None:
-    with pytest.raises(InputError, match="which no CIFAR batch needs"):
+    with pytest.raises(InputError, match="which no array needs"):
         read_batch(b"c" + name.encode() + b"\n.", "evil", SHAPE)
     # Protocol 4 splits dotted names and would walk into attributes.
     module, attribute = (b"\x8c" + bytes([len(p)]) + p for p in name.encode().split(b"\n"))
-    with pytest.raises(InputError, match="which no CIFAR batch needs"):
+    with pytest.raises(InputError, match="which no array needs"):
         read_batch(b"\x80\x04" + module + attribute + b"\x93.", "evil", SHAPE)
 
 

@@ -1,0 +1,104 @@
+"""Space files as they are written: typed sections, before any slot or block is looked up."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from models.architecture import Backbone
+from models.explicit import Candidates
+from models.sections import Section
+from models.shorthand import Word
+from trainers.config import DataConfig, PositiveInt, TrainingConfig
+
+Count = Annotated[int, Field(ge=1, le=1000)]
+OptionRanges = Annotated[
+    dict[str, Any], BeforeValidator(lambda given: {} if given is None else given)
+]
+Objective = Literal["params", "latency_ms", "macs"]
+Numbers = Annotated[
+    Annotated[tuple[Count, ...], Field(strict=False, min_length=1), Tag("numbers")]
+    | Annotated[Word, Tag("word")],
+    Discriminator(lambda given: "word" if isinstance(given, str) else "numbers"),
+]
+
+
+def _gpu_share(value: float) -> float:
+    if value > 1 and value != int(value):
+        raise ValueError("must be a part of one GPU, or whole GPUs")
+    return value
+
+
+class PlacementRules(Section):
+    """Where blocks may sit and which ones.
+
+    Slots are all combinations of `stages`, `blocks` (residual blocks, counted from 1 in their
+    stage) and `positions`; None takes all. Stages and blocks are lists of numbers, or a word of
+    `models.shorthand`. A candidate has one to `at_most` placements; None allows two, or one where
+    there is one slot.
+    `attention` names the block types, each with the values its options may take.
+    """
+
+    stages: Numbers | None = None
+    blocks: Numbers | None = None
+    positions: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None = None
+    at_most: Count | None = None
+    attention: Annotated[dict[str, OptionRanges], Field(min_length=1)]
+
+
+class Objectives(Section):
+    """What candidates are judged by, beside `val_accuracy`: `minimize`, and hard budgets."""
+
+    minimize: Annotated[tuple[Objective, ...], Field(strict=False, min_length=1)] = (
+        "params",
+        "latency_ms",
+    )
+    max_params: PositiveInt | None = None
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.minimize)) < len(self.minimize):
+            raise ValueError("an objective is named twice in minimize")
+        return self
+
+
+class SearchConfig(Section):
+    """How the space is searched.
+
+    `trials`: how many candidates are trained in all, baseline and control among them; None takes
+    50 or, in a space without `placement`, all there are.
+    `workers`: trainings at a time; None takes one for each CPU core, or what the GPUs hold.
+    `gpus_per_trial`: share of a GPU for each training, 0 for the CPU.
+    `timeout_minutes`: no training is begun after this time; None for no limit.
+    `control_slot`: where the residual control sits; None takes the last allowed slot.
+    """
+
+    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
+    trials: PositiveInt | None = None
+    workers: Annotated[int, Field(ge=1, le=4096)] | None = None
+    gpus_per_trial: Annotated[float, Field(ge=0, le=64), AfterValidator(_gpu_share)] = 0.0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    control_slot: str | None = None
+
+
+class SpaceFile(Section):
+    """A space file as it is written."""
+
+    backbone: Backbone = Backbone()
+    data: DataConfig = DataConfig()
+    placement: PlacementRules | None = None
+    candidates: Candidates = Field(default_factory=dict)
+    training: TrainingConfig = TrainingConfig()
+    objectives: Objectives = Objectives()
+    search: SearchConfig = SearchConfig()
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that must stay the same for trials to be comparable within one study."""
+        value = self.model_dump(mode="json")
+        for free in ("trials", "workers", "gpus_per_trial", "timeout_minutes", "sampler"):
+            del value["search"][free]
+        del value["data"]["path"]  # verified by checksum wherever it lies
+        del value["candidates"]  # more of them may be listed as one goes
+        return value
