@@ -314,7 +314,7 @@ def test_bridge_attention_without_earlier_maps_is_refused(
         make_space(text=head + BRIDGE_NOWHERE.format(positions=positions))
     assert str(caught.value).startswith(
         f"space.yaml:{line}: placement.attention.bridge: cannot sit in any allowed slot: it reads "
-        "earlier feature maps of the same block; allow a position where there are any"
+        "earlier feature maps of the same block; allow "
     )
 
 
