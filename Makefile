@@ -12,7 +12,7 @@ COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --genera
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data search test check docs format lock clean
+.PHONY: help setup data search test check lint docs format lock clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,12 +43,14 @@ search: data  ## run the quickstart search (or make search SPACE=spaces/resnet18
 test: data  ## run the whole test suite
 	$(PY) -m pytest
 
-check: setup  ## format, lint, types, import contracts, fast tests
+check: lint  ## before every commit: lint, and the fast tests
+	$(PY) -m pytest -m "not slow"
+
+lint: setup  ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m pytest -m "not slow"
 
 # The errors against the official implementations need the recorded numbers beside the checkout.
 docs: setup  ## write docs/blocks.md and docs/mutations.md from the code

@@ -48,7 +48,8 @@ def load_weights(
         return (*inherit(network, {**arrays, **own}), "classifier")
     except InputError as error:
         hint = ""
-        if "classifier." in str(error) and not new_classifier:
+        misfit = "do not fit" in str(error) and "classifier." in str(error)
+        if misfit and not new_classifier:
             hint = "; for other classes than the file's: --new-classifier"
         raise InputError(f"{path}: {error}{hint}") from None
 

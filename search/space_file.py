@@ -70,7 +70,8 @@ class SearchConfig(Section):
     `workers`: trainings at a time; None takes one for each CPU core, or what the GPUs hold.
     `gpus_per_trial`: share of a GPU for each training, 0 for the CPU.
     `timeout_minutes`: no training is begun after this time; None for no limit.
-    `control_slot`: where the residual control sits; None takes the last allowed slot.
+    `control_slot`: where the residual control sits; None takes the last allowed slot or,
+    in a space without `placement`, the backbone's last.
     """
 
     sampler: Literal["tpe", "nsga2", "random"] = "tpe"

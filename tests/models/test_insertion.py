@@ -43,11 +43,6 @@ VARIANTS: dict[str, list[dict[str, object]]] = {
     "se": [{}, {"bias": False}, {"reduction": 8}],
     "snl": [{}, {"bn": False}],
 }
-CASES = [
-    pytest.param(name, given, id=f"{name}-{'-'.join(map(str, given.values()))}")
-    for name in block_names()
-    for given in VARIANTS.get(name, [{}])
-]
 
 
 @cache
@@ -99,8 +94,17 @@ def _places(backbone: str) -> Iterator[Any]:
 PLACES = [place for backbone in backbone_names() for place in _places(backbone)]
 
 
-@pytest.mark.parametrize(("backbone", "slots"), PLACES)
-@pytest.mark.parametrize(("name", "given"), CASES)
+def _cases() -> Iterator[Any]:
+    """Every variant in the fast places and everywhere at once; one of each block in each slot."""
+    for name in block_names():
+        for number, given in enumerate(VARIANTS.get(name, [{}])):
+            for place in PLACES:
+                if number == 0 or not place.marks or place.id.endswith("everywhere"):
+                    label = "-".join(map(str, (name, *given.values(), place.id)))
+                    yield pytest.param(name, given, *place.values, id=label, marks=place.marks)
+
+
+@pytest.mark.parametrize(("name", "given", "backbone", "slots"), list(_cases()))
 def test_nothing_changes_and_everything_learns(
     name: str, given: dict[str, object], backbone: str, slots: tuple[str, ...]
 ) -> None:

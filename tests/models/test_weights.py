@@ -299,6 +299,9 @@ def test_the_hint_is_given_where_it_helps(tmp_path: Path, thin: Arrays) -> None:
         assert HINT not in refusal(ours(), path, **options)
     assert HINT not in refusal(ours(classes=5), path, new_classifier=True)
     assert HINT not in refusal(ours(), tmp_path / "classifier.pdparams")
+    more = pickled(tmp_path, {**state(ours()), "classifier.more": thin["bn1.bias"]})
+    message = refusal(ours(), more, new_classifier=True)
+    assert message.endswith("in the weights, but not in the network: classifier.more")
 
 
 # What does not fit.
