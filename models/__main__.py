@@ -11,11 +11,16 @@ from models.architecture import Architecture, Backbone
 from models.describe import describe_architecture, describe_backbone
 from models.errors import InputError, ProgramError
 from models.explicit import Candidates, read_architecture, read_candidates, read_plan
+from models.options import did_you_mean
 from models.sections import Section
 from models.weights import load_weights, published_weights
 from models.yaml_input import Document, read_yaml, validate
 
 PUBLISHED = "paddle"
+# The sections of a space file, which are search's to read; here only their names are looked at.
+_SPACE_KEYS = (
+    "backbone", "data", "placement", "candidates", "training", "objectives", "search",
+)  # fmt: skip
 
 
 class _CandidatesOnly(Section):
@@ -52,12 +57,22 @@ def main(arguments: list[str] | None = None) -> int:
 def _describe(document: Document) -> list[str]:
     if "placements" in document.values:
         return describe_architecture(*read_architecture(document))
+    _refuse_unknown(document)
     backbone, image_size = _backbone(document)
     read_plan(document, backbone, image_size)  # names file and line, where the backbone cannot be
     lines = describe_backbone(backbone, image_size)
     for name, architecture in _candidates(document, backbone, image_size).items():
         lines += ["", f"candidate {name}", *describe_architecture(architecture, image_size)]
     return lines
+
+
+def _refuse_unknown(document: Document) -> None:
+    """A misspelt key must not turn an architecture into a plain backbone."""
+    known = (*_SPACE_KEYS, "placements")
+    for key in document.values:
+        if key not in known:
+            message = f"unknown key; allowed: {', '.join(known)}{did_you_mean(key, known)}"
+            raise InputError(document.problem((key,), message))
 
 
 def _backbone(document: Document) -> tuple[Backbone, int]:

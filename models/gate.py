@@ -56,7 +56,7 @@ class Excitation(nn.Layer):
         """Negates the hidden units that are negative for most rows of the statistics `[N, C]`.
 
         If no unit is positive for any image, nothing in the gate ever learns, and with few units
-        that is likely.
+        that is likely; with a single one it can still happen on other images than these.
         """
         sign = sign_of_most(self.squeeze(paddle.concat(statistics)))  # [m]
         for parameter in self.squeeze.parameters():

@@ -78,12 +78,14 @@ def _wake(
     ]
     was_training = network.training
     network.eval()
-    with paddle.no_grad():
-        network(images)
-    for hook in hooks:
-        hook.remove()
-    if was_training:
-        network.train()
+    try:
+        with paddle.no_grad():
+            network(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        if was_training:
+            network.train()
 
 
 def fade_in(network: nn.Layer, share: float) -> None:

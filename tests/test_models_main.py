@@ -131,6 +131,9 @@ NO_MAPS = (
         ("data:\n  image_size: 4\n", [":2: data.image_size", "from 8 to 1024"]),
         ("data: {image_size: big}\n", ["data.image_size", "'big'"]),
         ("placements: {}\nother: 1\n", [":2: other", "unknown key"]),
+        ("image_size: 64\n", [":1: image_size", "unknown key"]),
+        ("backbone: {}\nplacments: {}\n", [":2: placments", 'did you mean "placements"']),
+        ("candidats: {}\n", [":1: candidats", 'did you mean "candidates"']),
         (
             "placements:\n  stage9.block1.before_add: {se: {}}\n",
             [":2:", "this backbone has no stage9.block1.before_add"],

@@ -13,8 +13,8 @@ from models.gate import zero
 from models.initial import constant, he_normal, uniform_fan
 from models.options import Option
 
-_TINY = 1e-12
-"""What an inserted block adds everywhere. At zero its last ReLU would pass nothing back, ever."""
+_SMALL = 1e-6
+"""The last scale of an inserted block. At zero its ReLU would pass nothing back, for ever."""
 
 
 class BilinearAttentionalTransform(AttentionBlock):
@@ -31,7 +31,7 @@ class BilinearAttentionalTransform(AttentionBlock):
     title = "Bilinear attentional transform (BAT)"
     paper = "CVPR 2020"
     options = (
-        Option("s", 4, low=1, high=64, meaning="side of P and Q; 7 in the paper, of 14 × 14 maps"),
+        Option("s", 4, low=2, high=64, meaning="side of P and Q; 7 in the paper, of 14 × 14 maps"),
         Option("k", 4, low=1, high=256, meaning="groups of channels with their own P and Q"),
         Option("r", 2, low=1, high=256, meaning="reduction of the channels"),
         Option("dropout", 0.2, low=0.0, high=0.9, meaning="share of channels dropped in training"),
@@ -40,8 +40,9 @@ class BilinearAttentionalTransform(AttentionBlock):
     macs_formula = "(2C·Ci + Ci² + Ci·k + 2s·Ci)·H·W + 2s³·k²"
     legal_sizes = "H = W, a multiple of s; Ci a multiple of k"
     insertion = (
-        f"the identity within {_TINY:g}: the last batch norm's scale is zero and its shift"
-        f" {_TINY:g}, just enough for the ReLU behind it to let gradients through"
+        f"the identity within about {_SMALL:g}: that is the last batch norm's scale (at zero the"
+        " ReLU behind it would pass nothing back), and the batch norms begin with the statistics of"
+        " some images; a channel whose shift falls early may still close"
     )
 
     def __init__(self, shape: SlotShape, *, s: int, k: int, r: int, dropout: float) -> None:
@@ -116,7 +117,19 @@ class BilinearAttentionalTransform(AttentionBlock):
         """See `insertion`."""
         norm = self.restore[1]
         zero(norm)
-        norm.bias.set_value(paddle.full_like(norm.bias, _TINY))
+        norm.weight.set_value(paddle.full_like(norm.weight, _SMALL))
+
+    def wake(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> None:  # noqa: ARG002
+        """Takes the running statistics from these inputs, so that small stays small."""
+        norms = [layer for layer in self.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+        momenta = [norm._momentum for norm in norms]
+        self.train()
+        for norm in norms:
+            norm._momentum = 0.0
+        self.attend(x)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm._momentum = momentum
+        self.eval()
 
 
 def _conv(inputs: int, outputs: int, kernel: tuple[int, int]) -> nn.Conv2D:

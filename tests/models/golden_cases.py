@@ -79,7 +79,9 @@ def load(case: Mapping[str, Any]) -> Golden:
         golden.names = BRIDGES[len(case["config"]["pre_channels"])]
         golden.call = lambda x, *earlier: layer.gate(*(t.flatten(1) for t in (*earlier, x)))
     if cls == "GlobalContext":
-        layer.add[1]._epsilon = 1e-6  # timm's; the official code and ours have 1e-5
+        for branch in (layer.add, layer.mul):
+            if branch is not None:
+                branch[1]._epsilon = 1e-6  # timm's; the official code and ours have 1e-5
     if cls == "NonLocal2d" and "norm_cfg" in case["config"]:
         golden.zeroed = ("out.bias",)  # mmcv: no bias before a batch norm
     if cls == "BatNonLocalAttn":  # timm: nor here

@@ -32,13 +32,14 @@ def compare(golden: Golden) -> Errors:
     before = {key: value.numpy() for key, value in golden.layer.state_dict().items()}
     sources = sorted(key for key in golden.arrays if key[0] == "x")  # x, x1, x2
     inputs = [paddle.to_tensor(golden.arrays[key], stop_gradient=False) for key in sources]
+    seen = _watch_norms(golden.layer)
     y = golden.call(*inputs).reshape(golden.arrays["y"].shape)
     (y * paddle.to_tensor(golden.arrays["r"])).sum().backward()
     error = _close(y.numpy(), golden.arrays["y"], Y_TOLERANCE, "y")
     gradients = {f"d{key}": x.grad.numpy() for key, x in zip(sources, inputs, strict=True)}
     dx = [_close(g, golden.arrays[key], DX_TOLERANCE, key) for key, g in gradients.items()]
     compared = {*sources, *gradients, "y", "r"} | {k for k in golden.arrays if k[:2] == "w/"}
-    compared |= _compare_gradients(golden) | _compare_statistics(golden, before)
+    compared |= _compare_gradients(golden) | _compare_statistics(golden, before, seen)
     compared |= _compare_aux(golden)
     rest = sorted(set(golden.arrays) - compared)
     assert not rest, f"{golden.name}: recorded but not compared: {rest}"
@@ -122,28 +123,38 @@ def _compare_gradients(golden: Golden) -> set[str]:
     return keys
 
 
-def _compare_statistics(golden: Golden, before: dict[str, np.ndarray]) -> set[str]:
+def _watch_norms(layer: nn.Layer) -> dict[int, int]:
+    """Fills itself in the forward pass: how many values of a channel each batch norm saw."""
+    seen: dict[int, int] = {}
+
+    def note(norm: nn.Layer, given: tuple[paddle.Tensor, ...]) -> None:
+        seen[id(norm)] = given[0].size // given[0].shape[1]
+
+    for part in layer.sublayers(include_self=True):
+        if isinstance(part, nn.BatchNorm1D | nn.BatchNorm2D):
+            part.register_forward_pre_hook(note)
+    return seen
+
+
+def _compare_statistics(
+    golden: Golden, before: dict[str, np.ndarray], seen: dict[int, int]
+) -> set[str]:
     state = golden.layer.state_dict()
     keys = {key for key in golden.arrays if key.startswith("after/")}
     for key in keys:
         name = translate(golden, key[6:])
         expected = golden.arrays[key]
         if name.endswith("_variance"):
-            expected = _biased(before[name], expected, _values_per_channel(golden, key[6:]))
+            norm = _owner(golden, key[6:])[0]
+            expected = _biased(before[name], expected, seen[id(norm)], norm._momentum)
         _close(state[name].numpy(), expected, Y_TOLERANCE, key)
     return keys
 
 
-def _biased(old: np.ndarray, new: np.ndarray, values: int) -> np.ndarray:
+def _biased(old: np.ndarray, new: np.ndarray, values: int, kept: float) -> np.ndarray:
     """What Paddle keeps, which takes the biased variance, where others kept `new`."""
-    unbiased = (new - 0.9 * old) / 0.1
-    return 0.9 * old + 0.1 * unbiased * (values - 1) / values
-
-
-def _values_per_channel(golden: Golden, name: str) -> int:
-    """How many values of a channel a batch norm saw: of a map every position, of a vector one."""
-    batch, _, height, width = golden.arrays["x"].shape
-    return batch if isinstance(_owner(golden, name)[0], nn.BatchNorm1D) else batch * height * width
+    unbiased = (new - kept * old) / (1 - kept)
+    return kept * old + (1 - kept) * unbiased * (values - 1) / values
 
 
 def _compare_aux(golden: Golden) -> set[str]:

@@ -44,8 +44,12 @@ def _gcnet(config: Config) -> dict[str, object]:
 
 
 def _timm_gc(config: Config) -> dict[str, object]:
-    assert (config["fuse_add"], config["fuse_scale"], config["use_attn"]) == (True, False, True)
-    return {"ratio": config["rd_ratio"]}
+    used = [("mul", config["fuse_scale"]), ("add", config["fuse_add"])]
+    return {
+        "ratio": config["rd_ratio"],
+        "fusion": "+".join(fusion for fusion, here in used if here),
+        "pooling": "attention" if config["use_attn"] else "average",
+    }
 
 
 def _fcanet(config: Config) -> dict[str, object]:
@@ -93,6 +97,7 @@ ORIGINS: dict[str, Origin] = {
     "SELayer": Origin("se", lambda c: {"reduction": c["reduction"], "bias": c["bias"]}),
     "SEBlock": Origin("se", lambda c: {"reduction": c["r"], "bias": c["bias"]}),
     "SEBasicBlock": Origin("se", lambda c: {"reduction": c["reduction"]}, BASIC),
+    "SEBottleneck": Origin("se", lambda c: {"reduction": c["reduction"]}, BOTTLENECK),
     "BasicBlock": Origin("ortho", lambda _: {}, BASIC),  # OrthoNets: r is 16, always
     "Bottleneck": Origin("ortho", lambda _: {}, BOTTLENECK),
     "initialize_orthogonal_filters": Origin("ortho", lambda _: {}),
@@ -112,6 +117,7 @@ ORIGINS: dict[str, Origin] = {
         "bridge", lambda c: {"reduction": c["reduction"], "activation": "silu"}
     ),
     "BABasicBlock": Origin("bridge", lambda c: {"reduction": c["reduction"]}, BASIC),
+    "BABottleneck": Origin("bridge", lambda c: {"reduction": c["reduction"]}, BOTTLENECK),
 }
 
 

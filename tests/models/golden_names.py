@@ -31,6 +31,7 @@ def _bridge(earlier: int, theirs: str = "") -> dict[str, str]:
 
 
 _TWO_CONVS = {"conv1": "convs.0", "bn1": "norms.0", "conv2": "convs.1", "bn2": "norms.1"}
+_THREE_CONVS = _TWO_CONVS | {"conv3": "convs.2", "bn3": "norms.2"}
 
 _ORTHO = {
     "_process.0": "convs.0",
@@ -67,6 +68,7 @@ NAMES: dict[str, dict[str, str]] = {
         "phi.0.conv": "phi",
         "conv_out.conv": "out",
         "conv_out.bn": "norm",
+        "concat_project.conv": "pair",
     },
     "NonLocal": {"t": "theta", "p": "phi", "g": "g", "z": "out", "bn": "norm"},
     "SimplifiedNonLocal2DEmbeddedGaussian": {
@@ -88,6 +90,9 @@ NAMES: dict[str, dict[str, str]] = {
         "mlp_add.fc1": "add.0",
         "mlp_add.norm": "add.1",
         "mlp_add.fc2": "add.3",
+        "mlp_scale.fc1": "mul.0",
+        "mlp_scale.norm": "mul.1",
+        "mlp_scale.fc2": "mul.3",
     },
     "BATBlock": {
         "conv1.0": "reduce.0",
@@ -133,7 +138,9 @@ NAMES: dict[str, dict[str, str]] = {
     "simam_module": {},
     "CoordAtt": {"conv1": "conv", "bn1": "norm", "conv_h": "conv_h", "conv_w": "conv_w"},
     "BABasicBlock": _TWO_CONVS | _inside(_bridge(1, "ba.")),
+    "BABottleneck": _THREE_CONVS | _inside(_bridge(2, "ba.")),
+    "SEBottleneck": _THREE_CONVS | _inside({"se.fc.0": "mlp.squeeze", "se.fc.2": "mlp.excite"}),
 }
 
-BRIDGES = {earlier: _bridge(earlier) for earlier in (1, 2)}
+BRIDGES = {earlier: _bridge(earlier) for earlier in range(1, 6)}
 """`BA_module_resnet` and `BA_module_efficientnet`, by the number of earlier maps."""

@@ -25,7 +25,7 @@ from models.build import build, cost, plan, refuse
 from models.shorthand import slots_named
 
 OPTIONS: dict[str, list[dict[str, object]]] = {
-    "bat": [{"s": 1, "k": 1}, {"s": 2, "k": 2, "r": 4}, {"s": 4, "k": 4, "dropout": 0.0}],
+    "bat": [{"s": 2, "k": 1}, {"s": 2, "k": 2, "r": 4}, {"s": 4, "k": 4, "dropout": 0.0}],
     "bridge": [{"reduction": 1}, {"reduction": 3}, {"activation": "silu"}],
     "cbam": [{"reduction": 3}, {"spatial": False}],
     "coord": [{"reduction": 2}],

@@ -175,8 +175,8 @@ class _DeadBat(BilinearAttentionalTransform):
 
     def make_identity(self) -> None:
         super().make_identity()
-        bias = self.restore[1].bias
-        bias.set_value(paddle.zeros_like(bias))
+        weight = self.restore[1].weight
+        weight.set_value(paddle.zeros_like(weight))
 
 
 class _HalfSqueeze(SqueezeExcitation):
@@ -277,6 +277,22 @@ def test_simam_is_faded_in_until_it_is_the_papers_block() -> None:
     assert _difference(paper, network) == 0.0
     (layer,) = attention_layers(network)
     assert isinstance(layer, SimpleAttention)
+
+
+def test_most_channels_of_an_inserted_bat_are_alive_after_some_steps() -> None:
+    """Its last ReLU could close channels for ever, the more the smaller the scale before it."""
+    config = thin("resnet18")
+    _, state = _trained(config)
+    placement = Placement(Slot(2, 2, "after_block"), make_block("bat", FITTING["bat"]))
+    network = build(Architecture(config, (placement,)), side_of(config), seed=5)
+    inherit(network, state)
+    _train(network, 5, seed=100)
+    (layer,) = attention_layers(network)
+    answers: list[np.ndarray] = []
+    layer.restore.register_forward_post_hook(lambda _, __, out: answers.append(out.numpy()))
+    network(image_of(config, 64, seed=55))
+    dead = (answers[0].max(axis=(0, 2, 3)) <= 0).mean()
+    assert dead <= 0.1
 
 
 def test_an_inserted_block_is_the_same_layer_with_other_values() -> None:

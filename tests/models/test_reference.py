@@ -4,14 +4,15 @@ import numpy as np
 import numpy_catalogue as catalogue
 import paddle
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reference_answers import CHECKED, expected_dct_filters
 from reference_check import check, make, randomise
 
-from models.attention import block_class, block_names
+from models.attention import block_class, block_names, make_block
 from models.attention.ortho import orthonormal_filters
 from models.block import SlotShape
+from models.build import refuse
 from models.residual_block import BASIC, ResidualBlock
 
 # No shape here is close to where float32 says little. Layer norm of two values (gc) and the batch
@@ -34,6 +35,11 @@ def shapes(
     side = st.integers(*sides)
     earlier = st.lists(st.integers(1, 24), min_size=bridged[0], max_size=bridged[1]).map(tuple)
     return st.builds(SlotShape, st.integers(*channels), side, side, earlier)
+
+
+def _legal(name: str, shape: SlotShape, given: Options) -> bool:
+    """All but maps of so few positions that a softmax over them is constant."""
+    return refuse(make_block(name, given), shape) is None
 
 
 def options(**values: st.SearchStrategy[object]) -> st.SearchStrategy[Options]:
@@ -59,6 +65,7 @@ def test_every_attention_block_has_a_reference() -> None:
     ),
 )
 def test_non_local(shape: SlotShape, batch: int, seed: int, options: Options) -> None:
+    assume(_legal("nonlocal", shape, options))
     check("nonlocal", shape, options, batch=batch, seed=seed)
 
 
@@ -77,19 +84,21 @@ def test_non_local(shape: SlotShape, batch: int, seed: int, options: Options) ->
 def test_global_context(
     shape: SlotShape, batch: int, seed: int, contrast: float, options: Options
 ) -> None:
+    assume(_legal("gc", shape, options))
     check("gc", shape, options, batch=batch, seed=seed, contrast=contrast)
 
 
 @modest
 @given(shapes((1, 24)), batches, seeds, st.booleans())
 def test_simplified_non_local(shape: SlotShape, batch: int, seed: int, bn: bool) -> None:
+    assume(_legal("snl", shape, {"bn": bn}))
     check("snl", shape, {"bn": bn}, batch=batch, seed=seed)
 
 
 @st.composite
 def _of_bat(draw: st.DrawFn) -> tuple[SlotShape, Options]:
     """H = t·s; C // r is a multiple of k, and what C has beyond it is dropped by the division."""
-    s, t, k, r = (draw(st.integers(1, high)) for high in (4, 3, 3, 3))
+    s, t, k, r = (draw(st.integers(*ends)) for ends in ((2, 4), (1, 3), (1, 3), (1, 3)))
     channels = k * draw(st.integers(1, 3)) * r + draw(st.integers(0, r - 1))
     return SlotShape(channels, s * t, s * t), {"s": s, "k": k, "r": r}
 
