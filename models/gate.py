@@ -49,16 +49,27 @@ class Excitation(nn.Layer):
         return self.excite(F.relu(self.squeeze(statistics)))
 
     def make_zero(self) -> None:
-        """Zeroes the output; the hidden units stay as they were drawn."""
+        """Zeroes the output, and makes the second hidden unit the first one's opposite.
+
+        If no hidden unit is positive for any image, nothing ever learns, and with few units that is
+        likely. Of two opposite units one is positive, whatever the statistics are.
+        """
         zero(self.excite)
+        for parameter in self.squeeze.parameters():  # [C, m], and [m] where there are biases
+            if parameter.shape[-1] > 1:
+                value = parameter.clone()
+                value[..., 1] = -value[..., 0]
+                parameter.set_value(value)
 
     def wake(self, *statistics: paddle.Tensor) -> None:
-        """Negates the hidden units that are negative for most rows of the statistics `[N, C]`.
+        """Negates a single hidden unit if it is negative for most rows of the statistics `[N, C]`.
 
-        If no unit is positive for any image, nothing in the gate ever learns, and with few units
-        that is likely; with a single one it can still happen on other images than these.
+        It can still be dead on other images than these; two units or more cannot (`make_zero`).
         """
-        sign = sign_of_most(self.squeeze(paddle.concat(statistics)))  # [m]
+        hidden = self.squeeze(paddle.concat(statistics))  # [N, m]
+        if hidden.shape[1] > 1:
+            return
+        sign = sign_of_most(hidden)
         for parameter in self.squeeze.parameters():
             parameter.set_value(parameter * sign)
 
