@@ -13,7 +13,7 @@ from models.gate import zero
 from models.initial import constant, he_normal, uniform_fan
 from models.options import Option
 
-_SMALL = 1e-6
+_SMALL = 1e-7
 """The last scale of an inserted block. At zero its ReLU would pass nothing back, for ever."""
 
 
