@@ -8,6 +8,7 @@ from pydantic import Field
 
 from models import build
 from models.architecture import Architecture, Backbone
+from models.backbone import Plan
 from models.describe import describe_architecture, describe_backbone
 from models.errors import InputError, ProgramError
 from models.explicit import Candidates, read_architecture, read_candidates, read_plan
@@ -59,9 +60,9 @@ def _describe(document: Document) -> list[str]:
         return describe_architecture(*read_architecture(document))
     _refuse_unknown(document)
     backbone, image_size = _backbone(document)
-    read_plan(document, backbone, image_size)  # names file and line, where the backbone cannot be
+    plan = read_plan(document, backbone, image_size)
     lines = describe_backbone(backbone, image_size)
-    for name, architecture in _candidates(document, backbone, image_size).items():
+    for name, architecture in _candidates(document, backbone, plan).items():
         lines += ["", f"candidate {name}", *describe_architecture(architecture, image_size)]
     return lines
 
@@ -87,11 +88,10 @@ def _backbone(document: Document) -> tuple[Backbone, int]:
     return backbone, image_size
 
 
-def _candidates(document: Document, backbone: Backbone, image_size: int) -> dict[str, Architecture]:
+def _candidates(document: Document, backbone: Backbone, plan: Plan) -> dict[str, Architecture]:
     key = "candidates"
     values = {key: document.values[key]} if key in document.values else {}
     part = Document(document.source, values, document.places)
-    plan = read_plan(document, backbone, image_size)
     return read_candidates(part, validate(part, _CandidatesOnly).candidates, backbone, plan)
 
 

@@ -1,10 +1,11 @@
 """What every backbone is: a network that names its slots and knows no attention block."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import paddle
 from paddle import nn
 
 from models.architecture import Backbone, Slot
@@ -42,6 +43,23 @@ class Plan:
     cost: Cost
     parts: tuple[Part, ...]
     aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+class SlottedLayer(nn.Layer):
+    """A part of a backbone that has slots: holds the layers of those that are filled."""
+
+    def __init__(
+        self, positions: Iterable[str], attention_at: Callable[[str], nn.Layer | None]
+    ) -> None:
+        super().__init__()
+        placed = {position: attention_at(position) for position in positions}
+        self.attention = nn.LayerDict({p: layer for p, layer in placed.items() if layer})
+
+    def _attend(
+        self, position: str, x: paddle.Tensor, earlier: tuple[paddle.Tensor, ...]
+    ) -> paddle.Tensor:
+        """`x` through the layer at `position`, or as it is where there is none."""
+        return self.attention[position](x, earlier) if position in self.attention else x
 
 
 class BackboneNetwork(nn.Layer):

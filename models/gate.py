@@ -1,10 +1,14 @@
 """What blocks that multiply feature maps by gates between 0 and 1 have in common."""
 
+from abc import abstractmethod
+from collections.abc import Mapping
+
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
-from models.block import AttentionBlock
+from models.architecture import OptionValue
+from models.block import AttentionBlock, SlotShape, refuse_reduction
 from models.cost import Cost, linear
 from models.initial import he_normal, uniform_fan
 
@@ -72,6 +76,39 @@ class Excitation(nn.Layer):
         sign = sign_of_most(hidden)
         for parameter in self.squeeze.parameters():
             parameter.set_value(parameter * sign)
+
+
+class SqueezeGate(GatingBlock):
+    """`x · σ(W2 ReLU(W1 z))`, z one number a channel that the block's `squeeze` takes of x."""
+
+    legal_sizes = "C ≥ r"
+    insertion = "the identity: W2 starts at zero, so the gate is ½, and the gain is 2"
+
+    def __init__(self, channels: int, hidden: int, *, bias: bool) -> None:
+        super().__init__()
+        self.mlp = Excitation(channels, hidden, bias=bias)
+
+    @abstractmethod
+    def squeeze(self, x: paddle.Tensor) -> paddle.Tensor:
+        """One number a channel of `x` `[N, C, H, W]`: `[N, C]`."""
+
+    @classmethod
+    def refuse_size(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> str | None:
+        """A hidden layer of no units is refused."""
+        return refuse_reduction(shape.channels, int(options["reduction"]))
+
+    def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:  # noqa: ARG002
+        """Scale every channel of `x` `[N, C, H, W]` by its gate."""
+        return self.scale_channels(x, F.sigmoid(self.mlp(self.squeeze(x))))
+
+    def make_identity(self) -> None:
+        """See `insertion`."""
+        self.mlp.make_zero()
+        self.undo_half_gates()
+
+    def wake(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> None:  # noqa: ARG002
+        """See `AttentionBlock.wake`."""
+        self.mlp.wake(self.squeeze(x))
 
 
 def excitation_cost(channels: int, hidden: int, *, bias: bool) -> Cost:

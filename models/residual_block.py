@@ -7,6 +7,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from models.backbone import SlottedLayer
 from models.block import SlotShape
 from models.cost import Cost, batch_norm, conv2d
 from models.initial import he_normal
@@ -57,7 +58,7 @@ BOTTLENECK = BlockKind(kernels=(1, 3, 1), expansion=4)
 """1×1, 3×3, 1×1. The same figure, right, with the stride in the 3×3, as Paddle's and PyTorch's."""
 
 
-class ResidualBlock(nn.Layer):
+class ResidualBlock(SlottedLayer):
     """One block of a residual network.
 
     The shortcut is the input, or a 1×1 convolution of it where its shape changes. `attention_at`
@@ -72,13 +73,11 @@ class ResidualBlock(nn.Layer):
         stride: int,
         attention_at: Callable[[str], nn.Layer | None],
     ) -> None:
-        super().__init__()
+        super().__init__(kind.positions, attention_at)
         self.positions = kind.positions
         convolutions = list(kind.convolutions(inputs, planes, stride))
         self.convs = nn.LayerList([conv_layer(*given) for given in convolutions])
         self.norms = nn.LayerList([nn.BatchNorm2D(given[1]) for given in convolutions])
-        placed = {position: attention_at(position) for position in kind.positions}
-        self.attention = nn.LayerDict({p: layer for p, layer in placed.items() if layer})
         outputs = planes * kind.expansion
         self.shortcut: nn.Layer | None = None
         if _changes_shape(inputs, outputs, stride):
@@ -97,11 +96,6 @@ class ResidualBlock(nn.Layer):
                 earlier = (*earlier, out)
         out = F.relu(out + (x if self.shortcut is None else self.shortcut(x)))
         return self._attend("after_block", out, ())
-
-    def _attend(
-        self, position: str, x: paddle.Tensor, earlier: tuple[paddle.Tensor, ...]
-    ) -> paddle.Tensor:
-        return self.attention[position](x, earlier) if position in self.attention else x
 
 
 def block_shapes(

@@ -8,8 +8,8 @@ from paddle.nn import functional as F
 
 from models.architecture import OptionValue
 from models.block import SlotShape, refuse_reduction
-from models.cost import Cost, batch_norm, conv2d, linear
-from models.gate import Excitation, GatingBlock, zero
+from models.cost import Cost, batch_norm, conv2d
+from models.gate import Excitation, GatingBlock, excitation_cost, zero
 from models.initial import uniform_fan
 from models.options import Option
 
@@ -56,7 +56,7 @@ class ConvolutionalBlockAttention(GatingBlock):
     def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:
         """The MLP, which is applied twice, and the convolution."""
         channels, hidden = shape.channels, shape.channels // int(options["reduction"])
-        once = linear(channels, hidden) + linear(hidden, channels)
+        once = excitation_cost(channels, hidden, bias=True)
         total = once + Cost(macs=once.macs)
         if options["spatial"]:
             total = total + conv2d(2, 1, (7, 7), shape.positions) + batch_norm(1)

@@ -30,7 +30,6 @@ class OrthogonalAttention(FilterGate):
     options = (Option("reduction", 16, low=1, high=1024, meaning="r; 16 in the paper"),)
     params_formula = "2C·m; the filters are no parameters"
     macs_formula = "C·H·W + 2C·m"
-    legal_sizes = "C ≥ r"
     deviations = (
         "where C is more than H·W and no multiple of it, the last group of filters is a partial one"
         " (the official code would lack filters); m is rounded down, as everywhere here (the"
@@ -38,10 +37,9 @@ class OrthogonalAttention(FilterGate):
     )
 
     def __init__(self, shape: SlotShape, *, reduction: int) -> None:
-        draws = paddle.rand(
-            (shape.channels, shape.height, shape.width)
-        ).numpy()  # from 0 to below 1
-        super().__init__(shape, orthonormal_filters(1.0 - draws), shape.channels // reduction)
+        shares = paddle.rand((shape.channels, shape.height, shape.width)).numpy()
+        draws = 1.0 - shares  # rand may be 0, and a filter of zeros has no norm
+        super().__init__(shape, orthonormal_filters(draws), shape.channels // reduction)
 
     @classmethod
     def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:

@@ -9,7 +9,7 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from models.architecture import Backbone, Slot
-from models.backbone import AttentionAt, BackboneNetwork, Part, Plan
+from models.backbone import AttentionAt, BackboneNetwork, Part, Plan, SlottedLayer
 from models.block import SlotShape
 from models.cost import Cost, conv2d, linear
 from models.errors import InputError
@@ -94,7 +94,7 @@ class AlexNet(BackboneNetwork):
         return Plan(slots, cost, tuple(parts))
 
 
-class _Stage(nn.Layer):
+class _Stage(SlottedLayer):
     """Convolutions with a ReLU behind each, and a max-pool."""
 
     def __init__(
@@ -103,16 +103,14 @@ class _Stage(nn.Layer):
         given: tuple[_Conv, ...],
         attention_at: Callable[[str], nn.Layer | None],
     ) -> None:
-        super().__init__()
+        inner = (f"after_conv{i}" for i in range(1, len(given) + 1))
+        super().__init__((*inner, "after_block"), attention_at)
         self.convs = nn.LayerList()
         for conv in given:
             fan = inputs * conv.kernel * conv.kernel
             attributes = {"weight_attr": he_normal(fan), "bias_attr": uniform_fan(fan)}
             self.convs.append(nn.Conv2D(inputs, *conv, **attributes))
             inputs = conv.outputs
-        positions = [*(f"after_conv{i}" for i in range(1, len(given) + 1)), "after_block"]
-        placed = {position: attention_at(position) for position in positions}
-        self.attention = nn.LayerDict({p: layer for p, layer in placed.items() if layer})
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         """`[N, inputs, H, W]` to the max-pooled output of the last convolution."""
@@ -121,11 +119,6 @@ class _Stage(nn.Layer):
             x = F.relu(self._attend(f"after_conv{i}", conv(x), earlier))
             earlier = (*earlier, x)
         return F.max_pool2d(self._attend("after_block", x, ()), 3, 2)
-
-    def _attend(
-        self, position: str, x: paddle.Tensor, earlier: tuple[paddle.Tensor, ...]
-    ) -> paddle.Tensor:
-        return self.attention[position](x, earlier) if position in self.attention else x
 
 
 def _stages(config: Backbone) -> tuple[tuple[_Conv, ...], ...]:

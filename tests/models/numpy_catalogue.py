@@ -6,7 +6,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy_reference import Array, Weights, batch_norm, sigmoid, softmax
+from numpy_reference import (
+    Array,
+    Weights,
+    batch_norm,
+    bridge_attention,
+    max_pooled,
+    sigmoid,
+    softmax,
+)
 
 
 def nonlocal_concatenation(x: Array, w: Weights, *, subsample: bool) -> Array:
@@ -15,7 +23,7 @@ def nonlocal_concatenation(x: Array, w: Weights, *, subsample: bool) -> Array:
     for n, image in enumerate(x):
         queries, keys, values = (_linear(image, w, name) for name in ("theta", "phi", "g"))
         if subsample:
-            keys, values = _pooled(keys), _pooled(values)
+            keys, values = max_pooled(keys), max_pooled(values)
         queries, keys, values = (_positions(part) for part in (queries, keys, values))
         y = np.zeros((len(queries), values.shape[1]))
         for i, query in enumerate(queries):
@@ -154,12 +162,7 @@ def coordinate(x: Array, w: Weights) -> Array:
 
 def bridge_silu(x: Array, earlier: Sequence[Array], w: Weights) -> Array:
     """`x·σ(W_g SiLU(Σ_i BN_i(W_i GAP(F_i))))`, x being the last F_i."""
-    total = np.zeros((len(x), w["0_weight"].shape[0]))
-    for i, features in enumerate((*earlier, x)):
-        pooled = features.mean(axis=(2, 3))
-        total += batch_norm(pooled @ w[f"{i}_weight"].T, w, f"bn{i}")
-    gate = sigmoid((total * sigmoid(total)) @ w["g_weight"].T)
-    return x * gate[:, :, None, None]
+    return bridge_attention(x, earlier, w, lambda total: total * sigmoid(total))
 
 
 def _transforms(o: Array, w: Weights, s: int, k: int) -> tuple[Array, Array]:
@@ -216,16 +219,6 @@ def _cosine(frequency: int, position: int, length: int) -> float:
     """`cos(π f (position + ½) / L) / √L`, times √2 where f ≠ 0."""
     value = np.cos(np.pi * frequency * (position + 0.5) / length) / np.sqrt(length)
     return float(value if frequency == 0 else value * np.sqrt(2))
-
-
-def _pooled(image: Array) -> Array:
-    """The largest of every whole 2×2 square; an odd last row or column is left out."""
-    channels, height, width = image.shape
-    out = np.empty((channels, height // 2, width // 2))
-    for i in range(height // 2):
-        for j in range(width // 2):
-            out[:, i, j] = image[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max(axis=(1, 2))
-    return out
 
 
 def _positions(image: Array) -> Array:

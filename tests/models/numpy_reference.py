@@ -3,7 +3,7 @@
 `x` is `[N, C, H, W]`; `w` holds weights by the formula's letters, matrices as `[outputs, inputs]`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -16,12 +16,12 @@ def nonlocal_block(x: Array, w: Weights, *, mode: str, subsample: bool, scale: b
     out = np.empty_like(x)
     for n, image in enumerate(x):
         values = _columns(
-            _pooled(_project(image, w, "g")) if subsample else _project(image, w, "g")
+            max_pooled(_project(image, w, "g")) if subsample else _project(image, w, "g")
         )
         queries, keys = image, image
         if mode != "gaussian":
             queries, keys = _project(image, w, "theta"), _project(image, w, "phi")
-        keys = _columns(_pooled(keys) if subsample else keys)
+        keys = _columns(max_pooled(keys) if subsample else keys)
         queries = _columns(queries)
         y = np.zeros((queries.shape[1], values.shape[0]))
         for i in range(queries.shape[1]):
@@ -63,13 +63,22 @@ def squeeze_excitation(x: Array, w: Weights) -> Array:
     return x * gate[:, :, None, None]
 
 
-def bridge_attention(x: Array, earlier: Sequence[Array], w: Weights) -> Array:
+def _relu(values: Array) -> Array:
+    return np.maximum(values, 0)
+
+
+def bridge_attention(
+    x: Array,
+    earlier: Sequence[Array],
+    w: Weights,
+    activation: Callable[[Array], Array] = _relu,
+) -> Array:
     """`x·σ(W_g ReLU(Σ_i BN_i(W_i GAP(F_i))))`, x being the last F_i."""
     total = 0.0
     for i, features in enumerate((*earlier, x)):
         pooled = features.mean(axis=(2, 3))
         total = total + batch_norm(pooled @ w[f"{i}_weight"].T, w, f"bn{i}")
-    gate = sigmoid(np.maximum(total, 0) @ w["g_weight"].T)
+    gate = sigmoid(activation(total) @ w["g_weight"].T)
     return x * gate[:, :, None, None]
 
 
@@ -101,7 +110,7 @@ def _project(image: Array, w: Weights, name: str) -> Array:
     return np.einsum("oc,chw->ohw", w[f"{name}_weight"], image) + w[f"{name}_bias"][:, None, None]
 
 
-def _pooled(image: Array) -> Array:
+def max_pooled(image: Array) -> Array:
     """The largest of every whole 2×2 square; an odd last row or column is left out."""
     channels, height, width = image.shape
     out = np.empty((channels, height // 2, width // 2))
