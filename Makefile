@@ -8,6 +8,10 @@ NPM_LOCK := requirements-npm.lock
 STAMP := $(VENV)/.installed
 SPACE ?= spaces/quickstart.yaml
 
+# The tests of models/ go side by side. The others measure times, or start processes of their own.
+BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile tests/models
+ALONE := $(PY) -m pytest --ignore tests/models
+
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
@@ -41,10 +45,12 @@ search: data  ## run the quickstart search (or make search SPACE=spaces/resnet18
 	$(PY) run_search.py --space $(SPACE)
 
 test: data  ## run the whole test suite
-	$(PY) -m pytest
+	$(BESIDE)
+	$(ALONE)
 
 check: lint  ## before every commit: lint, and the fast tests
-	$(PY) -m pytest -m "not slow"
+	$(BESIDE) -m "not slow"
+	$(ALONE) -m "not slow"
 
 lint: setup  ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check .
