@@ -17,6 +17,22 @@ import numpy.typing as npt
 _NATIVE = ("|", "=", "<" if sys.byteorder == "little" else ">")
 
 
+class _Whole(io.BytesIO):
+    """Raises EOFError where less is left than is asked for, so that what is cut short is known."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if size is not None and len(data) < size:
+            raise EOFError("it ends too early")
+        return data
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if not line.endswith(b"\n"):
+            raise EOFError("it ends too early")
+        return line
+
+
 class _ArrayName:
     """Stands for the class `numpy.ndarray`; cannot be called, so it cannot allocate."""
 
@@ -29,7 +45,8 @@ def _reconstruct(_kind: Any, _shape: Any, _typecode: Any) -> npt.NDArray[Any]:
 class ArrayUnpickler(pickle._Unpickler):
     """Allows exact (module, name) pairs only, and arrays of the data types `codes` (`u1`, `f4`).
 
-    `more` are further pairs and what stands in for them.
+    `more` are further pairs and what stands in for them. Data that end before the pickle does raise
+    EOFError, wherever they end.
     """
 
     def __init__(
@@ -40,7 +57,7 @@ class ArrayUnpickler(pickle._Unpickler):
         *,
         encoding: str = "ASCII",
     ) -> None:
-        super().__init__(io.BytesIO(data), encoding=encoding)
+        super().__init__(_Whole(data), encoding=encoding)
         self._allowed: Mapping[tuple[str, str], Any] = {
             ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
             ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
@@ -53,7 +70,8 @@ class ArrayUnpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         """The replacement of an allowed name; `UnpicklingError` for every other."""
         if (module, name) not in self._allowed:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs")
+            shown = repr(f"{module}.{name}")[1:-1]  # in one line, whatever the name
+            raise pickle.UnpicklingError(f"it names {shown}, which no array needs")
         return self._allowed[module, name]
 
     def _build(self: Any) -> None:

@@ -27,6 +27,10 @@ Arrays = Mapping[str, npt.NDArray[np.float32]]
 _STRUCTURE = "StructuredToParameterName@@"
 """The key under which Paddle's files keep names of its own."""
 
+_STEM = "stem.0.weight"
+_STEMS = {(3, 3): "cifar", (7, 7): "imagenet"}
+"""The stems of residual networks by the size of their kernels."""
+
 
 def load_weights(
     network: BackboneNetwork, path: Path, *, new_classifier: bool = False
@@ -47,28 +51,61 @@ def load_weights(
         own = {k: v for k, v in network.state_dict().items() if k.startswith("classifier.")}
         return (*inherit(network, {**arrays, **own}), "classifier")
     except InputError as error:
-        hint = ""
+        hint = _stem_hint(str(error), network, arrays)
         misfit = "do not fit" in str(error) and "classifier." in str(error)
         if misfit and not new_classifier:
-            hint = "; for other classes than the file's: --new-classifier"
+            hint += "; for other classes than the file's: --new-classifier"
         raise InputError(f"{path}: {error}{hint}") from None
 
 
+def _stem_hint(misfit: str, network: BackboneNetwork, arrays: Arrays) -> str:
+    """What to do where the file's stem is the other one."""
+    if f"of another shape in the weights: {_STEM}" not in misfit:
+        return ""
+    kernels = [tuple(each[_STEM].shape[2:]) for each in (arrays, network.state_dict())]
+    there, here = (_STEMS.get(kernel) for kernel in kernels)
+    if there is None or here is None or there == here:
+        return ""
+    (a, b), (c, d) = kernels
+    return (
+        f"; the file has the {there} stem ({a}×{b}) and the network the {here} stem ({c}×{d}): "
+        f"`stem: {there}` in the backbone section takes it"
+    )
+
+
 def read_weights(path: Path) -> Arrays:
-    """The arrays in a weights file by the names in it. Raises InputError for any other file."""
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+    """The arrays in a weights file by the names in it.
+
+    Raises InputError, in one line that begins with the path, for any other file.
+    """
     try:
-        if path.suffix == ".safetensors":
-            state = paddle.load(str(path), safetensors=True, return_numpy=True)
-            return {key: np.asarray(value) for key, value in state.items()}
-        if path.suffix == ".pdparams":
-            return _read_pdparams(path)
-    except InputError:
-        raise
+        return _read(path)
+    except InputError as error:
+        message = str(error)
+    except EOFError:
+        message = "cannot be read: it ends too early, so it was cut short: copy or fetch it again"
     except Exception as error:  # hostile or damaged bytes can raise nearly anything
-        raise InputError(f"{path}: cannot be read: {type(error).__name__}: {error}") from None
-    raise InputError(f"{path}: weights are read from .safetensors and .pdparams files")
+        message = f"cannot be read: {type(error).__name__}: {error}"
+        if not isinstance(error, (pickle.UnpicklingError, OSError, MemoryError)):
+            message += "; it is damaged, cut short or no file of weights"
+    raise InputError(f"{path}: {message}")
+
+
+def _read(path: Path) -> Arrays:
+    if path.is_dir():
+        raise InputError("is a folder, not a file of weights")
+    if not path.is_file():
+        raise InputError("there is no such file")
+    readers = {".safetensors": _read_safetensors, ".pdparams": _read_pdparams}
+    if path.suffix not in readers:
+        raise InputError("weights are read from .safetensors and .pdparams files")
+    if not path.stat().st_size:
+        raise InputError("the file is empty")
+    arrays = readers[path.suffix](path)
+    for name in arrays:
+        if not name.isprintable():
+            raise InputError(f"{name!r} is no layer's name")
+    return arrays
 
 
 def from_paddle(network: ResidualNetwork, arrays: Arrays) -> Arrays:
@@ -123,23 +160,32 @@ def _our_name(name: str, depths: Sequence[int]) -> str:
     return f"{at}.{layers}.{int(index) - 1}.{leaf}"
 
 
+def _read_safetensors(path: Path) -> Arrays:
+    state = paddle.load(str(path), safetensors=True, return_numpy=True)
+    return {key: np.asarray(value) for key, value in state.items()}
+
+
 def _read_pdparams(path: Path) -> Arrays:
+    data = path.read_bytes()
+    if not data.startswith(pickle.PROTO):  # as of protocol 2, the oldest that Paddle writes
+        begin = f"it begins with {data[:8]!r}, not as Paddle's weights do"
+        raise InputError(f"cannot be read: {begin}: it is another kind of file")
     more = {
         ("_codecs", "encode"): _encode,
         ("builtins", "tuple"): _as_tuple,
         ("__builtin__", "tuple"): _as_tuple,
         ("collections", "OrderedDict"): dict,
     }
-    state = ArrayUnpickler(path.read_bytes(), frozenset({"f4"}), more).load()
+    state = ArrayUnpickler(data, frozenset({"f4"}), more).load()
     if not isinstance(state, dict):
-        raise InputError(f"{path}: holds no mapping of names to arrays")
+        raise InputError("holds no mapping of names to arrays")
     arrays = {}
     for key, value in state.items():
         if key == _STRUCTURE:
             continue
         array = value[1] if isinstance(value, tuple) and len(value) == 2 else value
         if not isinstance(key, str) or not isinstance(array, np.ndarray):
-            raise InputError(f"{path}: {key!r} is no array")
+            raise InputError(f"{key!r} is no array")
         arrays[key] = array
     return arrays
 

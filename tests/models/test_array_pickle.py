@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from malicious_pickle import Payload
 
 from models import array_pickle
 from models.array_pickle import ArrayUnpickler
@@ -148,14 +149,6 @@ def test_a_pickle_cannot_change_numpys_own_data_types(order: bytes) -> None:
     assert np.array_equal(np.frombuffer(struct.pack("=f", 1.5), np.float32), [1.5])
 
 
-class Payload:
-    def __init__(self, function: object, *arguments: object) -> None:
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self) -> tuple:
-        return self.function, self.arguments
-
-
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_payload_does_not_run(tmp_path: Path, protocol: int) -> None:
     mark = tmp_path / "ran"
@@ -217,6 +210,25 @@ def test_more_names_are_what_stands_in_for_them_and_no_more() -> None:
 def test_registered_extensions_are_not_looked_up(opcode: bytes) -> None:
     with pytest.raises(Exception, match="unregistered extension code 1"):
         load(opcode + b".")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2J", "a\r", "\u202ea"], ids=ascii)
+def test_refused_names_are_shown_in_one_line(name: str) -> None:
+    encoded = name.encode()
+    with pytest.raises(pickle.UnpicklingError) as caught:
+        load(b"\x80\x04\x8c\x02os\x8c" + bytes([len(encoded)]) + encoded + b"\x93.")
+    assert str(caught.value) == f"it names os.{repr(name)[1:-1]}, which no array needs"
+
+
+CUT = [pickle.dumps([floats(), 3, "text", 2**40, b"b"], protocol) for protocol in (3, 4)]
+
+
+@pytest.mark.parametrize("whole", [written(), *CUT], ids=["2", "3", "4"])
+def test_what_is_cut_short_ends_too_early(whole: bytes) -> None:
+    for length in range(len(whole)):
+        with pytest.raises(EOFError, match=r"^it ends too early$"):
+            load(whole[:length], encoding="bytes")
+    load(whole, encoding="bytes")
 
 
 def test_persistent_names_are_refused() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from malicious_pickle import Payload
 
 from models.errors import InputError
 from trainers.data.batch_pickle import read_batch
@@ -54,14 +55,6 @@ def test_reads_what_python_3_writes(protocol: int) -> None:
     images, labels = read_batch(data, "batch", SHAPE)
     assert np.array_equal(images, pixels().reshape(SHAPE))
     assert labels.tolist() == [0, 9]
-
-
-class Payload:
-    def __init__(self, function: object, *arguments: object) -> None:
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self) -> tuple:
-        return self.function, self.arguments
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
