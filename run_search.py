@@ -96,6 +96,8 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
     short = {"workers": given.workers, "gpus_per_trial": given.gpus_per_trial}
     named = [f"search.{key}={value}" for key, value in short.items() if value is not None]
     space = load_space(given.space, [*given.overrides, *named])
+    for warning in space.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
     from search import run_folder
 

@@ -16,7 +16,7 @@ from models.backbones import backbone_class
 from models.block import SlotShape
 from models.cost import Cost
 from models.errors import InputError
-from models.options import did_you_mean
+from models.shorthand import what_there_is
 
 
 def plan(architecture: Architecture, image_size: int) -> Plan:
@@ -34,23 +34,29 @@ def refuse(block: Block, shape: SlotShape) -> str | None:
     return block_class(block.name).refuse(shape, dict(block.options))
 
 
+def refuse_at(slot: Slot, block: Block, planned: Plan) -> str | None:
+    """That `block` cannot sit at `slot`, which exists, and why; None where it can."""
+    reason = refuse(block, planned.slots[slot])
+    return None if reason is None else f"{block} cannot sit at {slot}: {reason}"
+
+
 def check(architecture: Architecture, image_size: int) -> None:
     """Raises InputError naming the first placement that is not legal, and why."""
     planned = plan(architecture, image_size)
-    slots = planned.slots
     for placement in architecture.placements:
-        if placement.slot not in slots:
+        if placement.slot not in planned.slots:
             raise InputError(_no_slot(architecture.backbone, placement.slot, planned))
-        reason = refuse(placement.block, slots[placement.slot])
-        if reason is not None:
-            raise InputError(f"{placement.block} cannot sit at {placement.slot}: {reason}")
+        refused = refuse_at(placement.slot, placement.block, planned)
+        if refused is not None:
+            raise InputError(refused)
 
 
 def _no_slot(backbone: Backbone, slot: Slot, planned: Plan) -> str:
     message = f"{backbone.name} has no slot {slot}"
     if slot.position in planned.aliases:
         return f"{message}: there that position is called {planned.aliases[slot.position]}"
-    return message + did_you_mean(str(slot), map(str, planned.slots))
+    missing, hint = what_there_is(str(slot.stage), str(slot.block), slot.position, planned)
+    return f"{message}{hint or f': there is {missing}'}"
 
 
 def cost(architecture: Architecture, image_size: int) -> Cost:

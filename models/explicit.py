@@ -2,14 +2,15 @@
 
 A mapping from slots to blocks: `stage3.block2.before_add: {gc: {ratio: 0.25, fusion: add}}`, or
 `stage3.last.before_add: se` for a block with its defaults, several slots at once as
-`models.shorthand` reads them. `none` leaves a slot empty.
+`models.shorthand` reads them. `none` leaves a slot empty. A slot that is written out with its
+numbers overrides what a pattern puts there; two patterns must not meet.
 
 An architecture file has three keys: `backbone`, as in a space file; `image_size`, pixels a side;
 and `placements`, such a mapping. In a space file, `candidates` maps names to such mappings.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -22,7 +23,7 @@ from models.errors import InputError
 from models.options import OptionError
 from models.registry import UnknownEntryError
 from models.sections import Section
-from models.shorthand import slots_named
+from models.shorthand import is_pattern, slots_named
 from models.yaml_input import Document, KeyPath, validate
 
 NONE = "none"
@@ -100,29 +101,39 @@ def read_placements(
     """The checked placements of a mapping that stands at `path` of `document`.
 
     Raises InputError, with file, line and key, for slots or blocks that do not exist, for two
-    blocks in one slot, and for a block that cannot sit where it is put.
+    patterns in one slot, and for a block that cannot sit where it is put.
     """
-    taken: dict[Slot, str] = {}
+    blocks = {key: _block(document, (*path, key), written) for key, written in given.items()}
     placements = []
-    for key, written in given.items():
-        here = (*path, key)
-        block = _block(document, here, written)
+    for slot, key in _keys_by_slot(document, path, given, plan).items():
+        block = blocks[key]
+        if block is None:
+            continue
+        refused = build.refuse_at(slot, block, plan)
+        if refused is not None:
+            raise InputError(document.problem((*path, key), refused))
+        placements.append(Placement(slot, block))
+    return tuple(placements)
+
+
+def _keys_by_slot(
+    document: Document, path: KeyPath, keys: Iterable[str], plan: Plan
+) -> dict[Slot, str]:
+    """Which key decides each slot: patterns give way to slots that are written out."""
+    found: dict[Slot, str] = {}
+    for key in sorted(keys, key=is_pattern):
         try:
             slots = slots_named(key, plan)
         except InputError as error:
-            raise InputError(document.problem(here, str(error))) from None
+            raise InputError(document.problem((*path, key), str(error))) from None
         for slot in slots:
-            if slot in taken:
-                message = f"{slot} holds a block already, by {taken[slot]}"
-                raise InputError(document.problem(here, message))
-            taken[slot] = key
-            if block is not None:
-                reason = build.refuse(block, plan.slots[slot])
-                if reason is not None:
-                    message = f"{block} cannot sit at {slot}: {reason}"
-                    raise InputError(document.problem(here, message))
-                placements.append(Placement(slot, block))
-    return tuple(placements)
+            other = found.setdefault(slot, key)
+            if other != key and is_pattern(other) == is_pattern(key):
+                message = f"{slot} is given already, by {other}"
+                if is_pattern(key):
+                    message += "; a line for that slot alone would override both"
+                raise InputError(document.problem((*path, key), message))
+    return found
 
 
 def _block(
@@ -132,7 +143,10 @@ def _block(
         message = f"one block sits in a slot, not {len(written)}"
         raise InputError(document.problem(path, message))
     ((name, options),) = written.items()
-    if name == NONE and not options:
+    if name == NONE:
+        if options:
+            message = f"{NONE} leaves the slot empty and has no options; write {NONE} alone"
+            raise InputError(document.problem((*path, name), message))
         return None
     try:
         return make_block(name, options or {})

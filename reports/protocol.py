@@ -61,13 +61,33 @@ def how_to_go_on(study: Study) -> list[str]:
 
 
 def _search_on(study: Study) -> str:
-    now = study.search.get("trials")
+    now, left = study.search.get("trials"), _listed_left(study)
+    where = code(study.source) if study.source else "the space file"
+    if left == 0:
+        return (
+            f"all listed candidates are done; list more under `candidates` in {where} and run the "
+            "same command again"
+        )
+    spent = sum(trial.state.trained for trial in study.trials)
+    if left is not None and isinstance(now, int) and spent < now:
+        were = "was" if left == 1 else "were"
+        return f"run the same command again: {number_of(left, 'network')} {were} not tried yet"
     trials = f" (now {now})" if now is not None else ""
     if study.command:
-        more = 2 * now if isinstance(now, int) else "N"
+        more = now + (left or now) if isinstance(now, int) else "N"
         return f"run the same command with `-o search.trials={more}`{trials}"
-    where = code(study.source) if study.source else "the space file"
     return f"raise `search.trials`{trials} in {where} and run the same command again"
+
+
+def _listed_left(study: Study) -> int | None:
+    """How many networks are still to be tried where all are listed; None where some are sampled."""
+    if study.space.get("placement") or study.architectures is None:
+        return None
+    ended = [trial for trial in study.trials if trial.state is not State.RUNNING]
+    # The control is counted among the architectures only where it is listed.
+    tried = {t.architecture_id for t in ended if t.role is not Role.CONTROL or t.name}
+    control = 0 if any(trial.role is Role.CONTROL for trial in ended) else 1
+    return max(study.architectures - len(tried) + control, len(study.trials) - len(ended))
 
 
 def _impossibly_fast(study: Study) -> list[str]:

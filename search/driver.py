@@ -150,6 +150,8 @@ class Driver:
         )
 
     def _has_its_trials(self) -> bool:
+        if self._fixed and not self._space.slots and self._space.file.search.trials is None:
+            return False  # all that are listed, whatever else the study holds
         spent = sum(trial.state.trained for trial in self._trials.values())
         return spent + len(self._running) >= self._space.trials
 

@@ -5,7 +5,7 @@ A file becomes a `Space` once, here; nothing past this module is a loose diction
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models import build
@@ -14,9 +14,9 @@ from models.attention import block_class, make_block
 from models.backbone import Plan
 from models.errors import InputError
 from models.explicit import read_candidates, read_plan
-from models.options import OptionError, did_you_mean
+from models.options import OptionError
 from models.registry import UnknownEntryError
-from models.shorthand import WORDS, Word, selected, slots_named
+from models.shorthand import Word, nearest_position, position_list, selected, slots_named
 from models.yaml_input import Document, override, read_yaml, validate
 from search.space_file import PlacementRules, SpaceFile
 from trainers.data.store import DATA_SETS
@@ -46,7 +46,7 @@ class Space:
     `slots` are the allowed slots that can hold a block, in the order data pass them; `choices_at`
     the block types for each (one that reads earlier feature maps needs a slot where there are any).
     Both are empty in a space without `placement`, where nothing is sampled. `candidates` are the
-    architectures listed by name, which are tried first.
+    architectures listed by name, which are tried first. `warnings` are for whoever starts a search.
     """
 
     source: str
@@ -55,6 +55,7 @@ class Space:
     choices_at: Mapping[Slot, tuple[BlockChoices, ...]]
     candidates: Mapping[str, Architecture]
     control_slot: Slot
+    warnings: tuple[str, ...] = ()
 
     @property
     def at_most(self) -> int:
@@ -68,8 +69,19 @@ class Space:
         given = self.file.search.trials
         if given is not None:
             return given
-        listed = len({self.baseline, self.control, *self.candidates.values()})
+        listed = len(self.fixed)
         return max(DEFAULT_TRIALS, listed) if self.slots else listed
+
+    @property
+    def fixed(self) -> tuple[Architecture, ...]:
+        """What is tried before anything is sampled: baseline, control, listed candidates."""
+        return tuple(dict.fromkeys((self.baseline, self.control, *self.candidates.values())))
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The names of the listed candidates that `trials` leaves no room for."""
+        late = self.fixed[self.trials :]
+        return tuple(name for name, architecture in self.candidates.items() if architecture in late)
 
     @property
     def baseline(self) -> Architecture:
@@ -101,7 +113,18 @@ def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
     """
     document = read_yaml(path)
     override(document, overrides)
-    return check_space(document)
+    space = check_space(document)
+    return replace(space, warnings=tuple(_warnings(document, space)))
+
+
+def _warnings(document: Document, space: Space) -> Iterator[str]:
+    if space.left_out:
+        some = ", ".join(space.left_out[:3]) + ", …" * (len(space.left_out) > 3)
+        message = (
+            f"{space.trials} leaves {len(space.left_out)} of {len(space.candidates)} listed "
+            f"candidates untrained ({some}); set {len(space.fixed)} or more, or leave it out"
+        )
+        yield document.problem(("search", "trials"), message)
 
 
 def check_space(document: Document) -> Space:
@@ -135,34 +158,46 @@ def _sampled(
 
 
 def _allowed_slots(document: Document, rules: PlacementRules, plan: Plan) -> tuple[Slot, ...]:
-    existing = tuple(plan.slots)
+    _refuse_missing(document, rules, plan)
     positions = [plan.aliases.get(position, position) for position in rules.positions or ()]
-    named = (
-        ("stages", "stage", rules.stages),
-        ("blocks", "block", rules.blocks),
-        ("positions", "position", rules.positions and tuple(positions)),
+    slots = tuple(
+        slot
+        for slot in _in_allowed_blocks(rules, plan)
+        if rules.positions is None or slot.position in positions
     )
-    for key, attribute, wanted in named:
-        known = list(dict.fromkeys(getattr(slot, attribute) for slot in existing))
-        for index, value in enumerate(() if wanted in WORDS else wanted or ()):
-            if value not in known:
-                hint = did_you_mean(str(value), map(str, known))
-                allowed = ", ".join(map(str, known))
-                message = f"{value!r} does not exist in this backbone; allowed: {allowed}{hint}"
-                raise InputError(document.problem(("placement", key, index), message))
-    stages = _numbers(rules.stages, {slot.stage for slot in existing})
-    slots = []
-    for slot in existing:
-        of_stage = {other.block for other in existing if other.stage == slot.stage}
-        if (
-            slot.stage in stages
-            and slot.block in _numbers(rules.blocks, of_stage)
-            and (rules.positions is None or slot.position in positions)
-        ):
-            slots.append(slot)
     if not slots:
         message = "stages, blocks and positions together leave no slot"
         raise InputError(document.problem(("placement",), message))
+    return slots
+
+
+def _refuse_missing(document: Document, rules: PlacementRules, plan: Plan) -> None:
+    """Refuses stages, blocks and positions that the backbone does not have."""
+    for key, wanted in (("stages", rules.stages), ("blocks", rules.blocks)):
+        numbers = list(dict.fromkeys(getattr(slot, key[:-1]) for slot in plan.slots))
+        for index, number in enumerate(wanted if isinstance(wanted, tuple) else ()):
+            if number not in numbers:
+                allowed = ", ".join(map(str, numbers))
+                message = f"{number} does not exist in this backbone; allowed: {allowed}"
+                raise InputError(document.problem(("placement", key, index), message))
+    positions = {*plan.aliases, *(slot.position for slot in plan.slots)}
+    for index, position in enumerate(rules.positions or ()):
+        if position not in positions:
+            near = nearest_position(position, plan.slots, plan)
+            hint = f'; did you mean "{near}"?' if near else ""
+            allowed = position_list(plan.slots, plan)
+            message = f"{position!r} does not exist in this backbone; allowed: {allowed}{hint}"
+            raise InputError(document.problem(("placement", "positions", index), message))
+
+
+def _in_allowed_blocks(rules: PlacementRules, plan: Plan) -> tuple[Slot, ...]:
+    """The slots of the stages and blocks that are allowed, at any position."""
+    stages = _numbers(rules.stages, {slot.stage for slot in plan.slots})
+    slots = []
+    for slot in plan.slots:
+        of_stage = {other.block for other in plan.slots if other.stage == slot.stage}
+        if slot.stage in stages and slot.block in _numbers(rules.blocks, of_stage):
+            slots.append(slot)
     return tuple(slots)
 
 
@@ -207,10 +242,10 @@ def _choices_at(
         if block_class(block.name).wants_bridged and not shape.bridged:
             continue
         for variant in block.variants():
-            reason = build.refuse(variant, shape)
-            if reason is not None:
+            refused = build.refuse_at(slot, variant, plan)
+            if refused is not None:
                 path = ("placement", "attention", block.name)
-                raise InputError(document.problem(path, f"{variant} at {slot}: {reason}"))
+                raise InputError(document.problem(path, refused))
         usable.append(block)
     return tuple(usable)
 
@@ -222,18 +257,29 @@ def _refuse_unusable(
     choices: tuple[BlockChoices, ...],
     choices_at: Mapping[Slot, tuple[BlockChoices, ...]],
 ) -> None:
-    bridged = dict.fromkeys(slot.position for slot, shape in plan.slots.items() if shape.bridged)
     usable = {block.name for at_slot in choices_at.values() for block in at_slot}
     for block in choices:
         if block.name not in usable:
             message = (
                 "cannot sit in any allowed slot: it reads earlier feature maps of the same block; "
-                f"allow {' or '.join(bridged)}"
+                f"{_where_bridged(rules, plan)}"
             )
             raise InputError(document.problem(("placement", "attention", block.name), message))
     if (rules.at_most or 1) > len(choices_at):
         message = f"{rules.at_most} is not allowed: {len(choices_at)} slots can hold a block"
         raise InputError(document.problem(("placement", "at_most"), message))
+
+
+def _where_bridged(rules: PlacementRules, plan: Plan) -> str:
+    """What to allow for a block that reads earlier feature maps."""
+    bridged = [slot for slot, shape in plan.slots.items() if shape.bridged]
+    within = _in_allowed_blocks(rules, plan)
+    allowed = [slot for slot in bridged if slot in within]
+    positions = " or ".join(dict.fromkeys(slot.position for slot in allowed or bridged))
+    if allowed:
+        return f"allow {positions}"
+    stages = ", ".join(dict.fromkeys(str(slot.stage) for slot in bridged))
+    return f"the allowed stages and blocks have none; allow stage {stages} with {positions}"
 
 
 def _refuse_budgets(

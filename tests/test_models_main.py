@@ -70,9 +70,10 @@ def test_an_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "architecture id " in out
     picture = [line for line in out.splitlines() if line.startswith("  stage") and "conv1" in line]
     assert [line.partition("conv1")[2] for line in picture if "[" in line] == [
-        " ─ conv2 ─ add ─ [A]",
-        " ─ conv2 ─ [B] ─ add",
+        " → conv2 ─ add x → [A]",
+        " → conv2 ─ [B] ─ add x →",
     ]
+    assert "  →          a ReLU\n  add x      the shortcut is the block's input\n" in out
 
 
 def test_candidates_of_a_space_are_drawn(
@@ -92,10 +93,10 @@ def test_candidates_of_a_space_are_drawn(
     assert "slots, in order:" in backbone
     assert "[A]" not in backbone
     assert first.startswith("bridge\nalexnet, width 1, 10 classes, images 128 × 128\n")
-    assert "conv3 ─ [A] ─ max-pool" in first
+    assert "conv3 ─ [A] → max-pool" in first
     assert "7,529,210 trained parameters" in first
     assert second.startswith("se everywhere\n")
-    assert second.count("─ [A] ─ max-pool") == 3
+    assert second.count("→ [A] ─ max-pool") == 3
     assert "all 3 placements are legal at this image size" in second
     for text in (first, second):
         assert "architecture id " in text
@@ -136,11 +137,16 @@ NO_MAPS = (
         ("candidats: {}\n", [":1: candidats", 'did you mean "candidates"']),
         (
             "placements:\n  stage9.block1.before_add: {se: {}}\n",
-            [":2:", "this backbone has no stage9.block1.before_add"],
+            [":2:", "there is no stage9 in this backbone: stages 1 to 4"],
         ),
+        (
+            "placements:\n  stage2.block1.after_conv3: {se: {}}\n",
+            [":2:", "before_add (also called after_conv2)", '"stage2.block1.before_add"'],
+        ),
+        ("placements:\n  all.all.before_add: {none: {a: 1}}\n", [":2:", "write none alone"]),
         ("placements:\n  here: {se: {}}\n", [":2:", "'here' names no slot"]),
         ("placements:\n  stage1.block1.before_add: {see: {}}\n", [":2:", '"se"']),
-        ("placements:\n  all.all.before_add: se\n  all.all.after_conv2: se\n", [":3:", "holds"]),
+        ("placements:\n  all.all.before_add: se\n  all.all.after_conv2: se\n", [":3:", "already"]),
         ("candidates:\n  a: {here: se}\n", [":2: candidates.a.here", "names no slot"]),
         ("candidates:\n  a: {}\n  b: {}\n", [":3: candidates.b", "the same network as a"]),
         ("candidates: se\n", [":1: candidates", "'se' is not allowed", GROUP]),

@@ -3,7 +3,9 @@
 import re
 import string
 
+import paddle
 import pytest
+from paddle.nn import functional as F
 
 from models import build
 from models.architecture import Architecture, Backbone, Block, Placement, Slot
@@ -33,6 +35,7 @@ def drawn(placed: dict[str, Block], **backbone: object) -> list[str]:
     return [line.strip() for line in lines[2 : lines.index("", 2)]]
 
 
+KERNELS = {1: "after_conv1", 3: "after_conv2", 5: "after_conv3", 7: "after_block"}
 SE, GC = make_block("se", {"reduction": 2}), make_block("gc", {"ratio": 0.5})
 
 # 4, 8, 16 and 32 channels. Parameters: the stem 3·4·9 + 8; stage 1 four times 4·4·9 + 8; stage 2
@@ -45,15 +48,21 @@ SE, GC = make_block("se", {"reduction": 2}), make_block("gc", {"ratio": 0.5})
 RESNET = f"""\
 resnet18, cifar stem, width 0.0625, 10 classes, images 16 × 16
 
-  image                     3 ×  16 ×  16
-  stem 3×3                  4 ×  16 ×  16
-  stage 1, block 1          4 ×  16 ×  16  conv1 ─ conv2 ─ add
-  stage 1, block 2          4 ×  16 ×  16  conv1 ─ conv2 ─ [A] ─ add
-  stage 2, blocks 1 to 2    8 ×   8 ×   8  conv1 ─ conv2 ─ add
-  stage 3, blocks 1 to 2   16 ×   4 ×   4  conv1 ─ conv2 ─ add
-  stage 4, block 1         32 ×   2 ×   2  conv1 ─ conv2 ─ add
-  stage 4, block 2         32 ×   2 ×   2  conv1 ─ conv2 ─ add ─ [B]
-  average, linear                      10
+  image              3 × 16 × 16
+  stem 3×3           4 × 16 × 16
+  stage 1, block 1   4 × 16 × 16  conv1 → conv2 ─ add x →
+  stage 1, block 2   4 × 16 × 16  conv1 → conv2 ─ [A] ─ add x →
+  stage 2, block 1   8 ×  8 ×  8  conv1 → conv2 ─ add 1×1/2 →
+  stage 2, block 2   8 ×  8 ×  8  conv1 → conv2 ─ add x →
+  stage 3, block 1  16 ×  4 ×  4  conv1 → conv2 ─ add 1×1/2 →
+  stage 3, block 2  16 ×  4 ×  4  conv1 → conv2 ─ add x →
+  stage 4, block 1  32 ×  2 ×  2  conv1 → conv2 ─ add 1×1/2 →
+  stage 4, block 2  32 ×  2 ×  2  conv1 → conv2 ─ add x → [B]
+  average, linear             10
+
+  →          a ReLU
+  add x      the shortcut is the block's input
+  add 1×1/2  the shortcut is a 1×1 convolution of stride 2
 
 [A] se(bias=false, reduction=2): Squeeze-and-excitation
   stage1.block2.before_add    4 × 16 × 16       adds 16 parameters, 16 MACs
@@ -86,13 +95,15 @@ def test_a_small_resnet_18_with_two_placements() -> None:
 ALEXNET = f"""\
 alexnet, width 1, 10 classes, images 128 × 128
 
-  image               3 × 128 × 128
-  stage 1, block 1   48 ×  15 ×  15  conv1 ─ max-pool
-  stage 2, block 1  128 ×   7 ×   7  conv1 ─ max-pool
-  stage 3, block 1  128 ×   3 ×   3  conv1 ─ conv2 ─ conv3 ─ [A] ─ max-pool
-  linear                       2048
-  linear                       2048
-  linear                         10
+  image              3 × 128 × 128
+  stage 1, block 1    48 × 15 × 15  conv1 → max-pool
+  stage 2, block 1   128 ×  7 ×  7  conv1 → max-pool
+  stage 3, block 1   128 ×  3 ×  3  conv1 → conv2 → conv3 ─ [A] → max-pool
+  linear                      2048
+  linear                      2048
+  linear                        10
+
+  →  a ReLU
 
 [A] bridge(activation=relu, reduction=16): Bridge attention (BA-Net)
   stage3.block1.after_conv3   128 × 7 × 7       adds 5,168 parameters, 5,120 MACs
@@ -123,72 +134,148 @@ def test_without_placements_nothing_is_said_of_attention() -> None:
 @pytest.mark.parametrize(
     ("placed", "lines"),
     [
-        ({}, ["stage 3, blocks 1 to 6 … add"]),
-        ({"stage3.all.before_add": SE}, ["stage 3, blocks 1 to 6 … [A] ─ add"]),
+        # The first block has another shortcut than the others.
+        ({}, ["block 1 … add 1×1/2 →", "blocks 2–6 … add x →"]),
+        (
+            {"stage3.all.before_add": SE},
+            ["block 1 … [A] ─ add 1×1/2 →", "blocks 2–6 … [A] ─ add x →"],
+        ),
         (
             {"stage3.last.before_add": SE},
-            ["stage 3, blocks 1 to 5 … add", "stage 3, block 6 … [A] ─ add"],
+            ["block 1 … add 1×1/2 →", "blocks 2–5 … add x →", "block 6 … [A] ─ add x →"],
         ),
         (
             {"stage3.block3.after_block": SE, "stage3.block4.after_block": SE},
             [
-                "stage 3, blocks 1 to 2 … add",
-                "stage 3, blocks 3 to 4 … add ─ [A]",
-                "stage 3, blocks 5 to 6 … add",
+                "block 1 … add 1×1/2 →",
+                "block 2 … add x →",
+                "blocks 3–4 … add x → [A]",
+                "blocks 5–6 … add x →",
             ],
         ),
         (
             {"stage3.every_second.before_add": SE},
             [
-                "stage 3, block 1 … [A] ─ add",
-                "stage 3, block 2 … add",
-                "stage 3, block 3 … [A] ─ add",
-                "stage 3, block 4 … add",
-                "stage 3, block 5 … [A] ─ add",
-                "stage 3, block 6 … add",
+                "block 1 … [A] ─ add 1×1/2 →",
+                "block 2 … add x →",
+                "block 3 … [A] ─ add x →",
+                "block 4 … add x →",
+                "block 5 … [A] ─ add x →",
+                "block 6 … add x →",
             ],
         ),
         # Alike are blocks with the same attention at the same place only.
         (
-            {"stage3.block1.before_add": SE, "stage3.block2.before_add": GC},
+            {"stage3.block2.before_add": SE, "stage3.block3.before_add": GC},
             [
-                "stage 3, block 1 … [A] ─ add",
-                "stage 3, block 2 … [B] ─ add",
-                "stage 3, blocks 3 to 6 … add",
+                "block 1 … add 1×1/2 →",
+                "block 2 … [A] ─ add x →",
+                "block 3 … [B] ─ add x →",
+                "blocks 4–6 … add x →",
             ],
         ),
         (
-            {"stage3.block1.before_add": SE, "stage3.block2.after_block": SE},
+            {"stage3.block2.before_add": SE, "stage3.block3.after_block": SE},
             [
-                "stage 3, block 1 … [A] ─ add",
-                "stage 3, block 2 … add ─ [A]",
-                "stage 3, blocks 3 to 6 … add",
+                "block 1 … add 1×1/2 →",
+                "block 2 … [A] ─ add x →",
+                "block 3 … add x → [A]",
+                "blocks 4–6 … add x →",
             ],
         ),
     ],
 )
 def test_neighbours_that_are_alike_share_a_line(placed: dict[str, Block], lines: list[str]) -> None:
     shown = [line for line in drawn(placed, name="resnet34") if line.startswith("stage 3")]
-    chain = "256 ×   8 ×   8  conv1 ─ conv2 ─ "
-    assert [re.sub(r"\s+" + re.escape(chain), " … ", line) for line in shown] == lines
+    chain = "256 ×  8 ×  8  conv1 → conv2 ─ "
+    found = [re.sub(r"\s+" + re.escape(chain), " … ", line) for line in shown]
+    assert found == [f"stage 3, {line}" for line in lines]
 
 
 def test_blocks_of_two_stages_do_not_share_a_line() -> None:
     """Not even where shapes are the same, as those of single pixels in a thin network would be."""
-    lines = drawn({"all.all.after_block": make_block("eca", {})}, name="resnet18")
-    assert [line.partition(" ×")[0].rsplit(" ", 1)[0].strip() for line in lines[2:-1]] == [
-        f"stage {stage}, blocks 1 to 2" for stage in (1, 2, 3, 4)
-    ]
+    lines = drawn({"all.all.after_block": make_block("eca", {})}, name="resnet34")
+    titles = [line.partition(" ×")[0].rsplit(" ", 1)[0].strip() for line in lines[2:-1]]
+    assert titles == [
+        "stage 1, blocks 1–3",
+        *(f"stage {stage}, {blocks}" for stage, last in ((2, 4), (3, 6), (4, 3))
+          for blocks in ("block 1", f"blocks 2–{last}")),
+    ]  # fmt: skip
 
 
-KERNELS = {1: "after_conv1", 3: "after_conv2", 5: "after_conv3", 7: "after_block"}
+BLOCKS = re.compile(r"  stage (\d), blocks? (\d+)(?:–(\d+))? ")
+
+
+def pieces(lines: list[str]) -> dict[tuple[int, int], str]:
+    """What is drawn of each block of each stage, without attention."""
+    found: dict[tuple[int, int], str] = {}
+    for line in lines[: lines.index("")]:
+        if match := BLOCKS.match(line):
+            stage, first, last = int(match[1]), int(match[2]), int(match[3] or match[2])
+            chain = line[line.index("conv1") :]
+            found |= {(stage, block): chain for block in range(first, last + 1)}
+    return found
+
+
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_shortcuts_are_those_of_the_network(name: str, stem: str) -> None:
+    plain = Architecture(Backbone.model_validate({"name": name, "stem": stem, "width": 0.0625}))
+    found = pieces(draw(build.plan(plain, 64), 64, {}))
+    blocks = list(build.build(plain, 64, seed=0).blocks)
+    assert len(blocks) == len(found)
+    for block, ((stage, number), chain) in zip(blocks, found.items(), strict=True):
+        stride = 2 if stage > 1 and number == 1 else 1
+        shortcut = "x" if block.shortcut is None else "1×1/2" if stride == 2 else "1×1"
+        if block.shortcut is not None:
+            assert list(block.shortcut[0]._stride) == [stride, stride]
+        convolutions = " → ".join(f"conv{i}" for i in range(1, len(block.convs) + 1))
+        assert chain == f"{convolutions} ─ add {shortcut} →"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "alexnet"])
+def test_as_many_relus_are_drawn_as_there_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = SIZES.get(name, 16)
+    plain = Architecture(Backbone(name=name, width=0.0625))
+    calls = []
+    relu = F.relu
+    monkeypatch.setattr(F, "relu", lambda x, *given: calls.append(1) or relu(x, *given))
+    network = build.build(plain, size, seed=0)
+    network.eval()
+    network(paddle.zeros([1, 3, size, size]))
+    beside = 2 if name == "alexnet" else len(network.stem.sublayers()[2:])  # hidden layers; stem
+    drawn_ones = "".join(pieces(draw(build.plan(plain, size), size, {})).values()).count("→")
+    assert drawn_ones == len(calls) - beside
+
+
+@pytest.mark.parametrize("size", [32, 224])
+@pytest.mark.parametrize("backbone", backbone_names())
+@pytest.mark.parametrize("where", [(), ("before_add",), tuple(KERNELS.values())])
+def test_pictures_fit_eighty_columns(backbone: str, where: tuple[str, ...], size: int) -> None:
+    plan = build.plan(Architecture(Backbone(name=backbone)), max(size, SIZES.get(backbone, 0)))
+    names = [plan.aliases.get(position, position) for position in where]
+    marks = {slot: "[A2]" for slot in plan.slots if slot.position in names and slot.block % 2}
+    lines = draw(plan, size, marks)
+    assert max(map(len, lines)) <= 80
+    assert ("[A2]" in "".join(lines)) == bool(marks)
+    assert all(line.strip() not in {"→", "─"} for line in lines)
+
+
+def test_what_is_too_long_goes_on_in_the_next_line() -> None:
+    plan = build.plan(Architecture(Backbone(name="resnet50")), 32)
+    marks = {slot: "[A]" for slot in plan.slots if (slot.stage, slot.block) == (4, 1)}
+    lines = draw(plan, 32, marks)
+    (at,) = [n for n, line in enumerate(lines) if "stage 4, block 1 " in line]
+    start = lines[at].index("conv1")
+    assert lines[at][start:] == "conv1 ─ [A] → conv2 ─ [A] → conv3 ─ [A]"
+    assert lines[at + 1] == " " * start + "─ add 1×1/2 → [A]"
 
 
 @pytest.mark.parametrize(
     ("backbone", "stage", "chain"),
     [
-        ("resnet50", 1, "conv1 ─ [1] ─ conv2 ─ [3] ─ conv3 ─ [5] ─ add ─ [7]"),
-        ("alexnet", 3, "conv1 ─ [1] ─ conv2 ─ [3] ─ conv3 ─ [5] ─ [7] ─ max-pool"),
+        ("resnet50", 1, "conv1 ─ [1] → conv2 ─ [3] → conv3 ─ [5] ─ add x → [7]"),
+        ("alexnet", 3, "conv1 ─ [1] → conv2 ─ [3] → conv3 ─ [5] → [7] ─ max-pool"),
     ],
 )
 def test_every_position_is_drawn_where_it_is(backbone: str, stage: int, chain: str) -> None:
@@ -200,13 +287,14 @@ def test_every_position_is_drawn_where_it_is(backbone: str, stage: int, chain: s
     letters = dict(re.findall(r"\[(\w)\] eca\(kernel=(\d)\): ", text))
     assert sorted(letters.values()) == ["1", "3", "5", "7"]
     picture, *_ = text.partition("\n\n[")
+    picture = re.sub(r"\n +(?=[─→] )", " ", picture)
     assert chain in re.sub(r"\[(\w)\]", lambda found: f"[{letters[found[1]]}]", picture)
 
 
 def test_the_imagenet_stem_is_drawn() -> None:
     lines = drawn({}, name="resnet50", stem="imagenet")
-    assert lines[0] == "image                      3 ×  32 ×  32"
-    assert lines[1] == "stem 7×7, max-pool        64 ×   8 ×   8"
+    assert lines[0] == "image                   3 × 32 × 32"
+    assert lines[1] == "stem 7×7, max-pool     64 ×  8 ×  8"
     assert lines[-1].split() == ["average,", "linear", "10"]
 
 
@@ -220,7 +308,7 @@ def test_letters_of_one_block_are_given_in_the_order_data_pass() -> None:
     """`after_block` comes before `before_add` in the alphabet alone."""
     placed = {"stage1.block1.after_block": SE, "stage1.block1.before_add": GC}
     (line,) = [line for line in drawn(placed) if "[A]" in line]
-    assert line.endswith("conv2 ─ [A] ─ add ─ [B]")
+    assert line.endswith("conv2 ─ [A] ─ add x → [B]")
 
 
 def test_more_different_blocks_than_letters() -> None:

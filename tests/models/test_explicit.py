@@ -82,6 +82,35 @@ def test_none_leaves_slots_empty(written: str) -> None:
     assert placed(beside) == {"stage1.block1.after_block": SE}
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_a_slot_that_is_written_out_overrides_a_pattern(*, last: bool) -> None:
+    """By another name as well, and with `none`; in whatever order they stand."""
+    lines = ["stage4.block1.after_conv2: none", "stage4.block2.before_add: gc"]
+    pattern = "all.all.before_add: se"
+    found = placed("\n".join([*lines, pattern] if last else [pattern, *lines]))
+    rest = [f"stage{stage}.block{block}.before_add" for stage in (1, 2, 3) for block in (1, 2)]
+    gc = {"stage4.block2.before_add": "gc(fusion=add, pooling=attention, ratio=0.0625)"}
+    assert found == dict.fromkeys(rest, SE) | gc
+
+
+def test_a_slot_that_is_written_out_settles_where_two_patterns_meet() -> None:
+    crossing = "stage4.all.before_add: se\nall.last.before_add: gc\n"
+    found = placed(f"{crossing}stage4.block2.before_add: simam")
+    assert found["stage4.block2.before_add"] == "simam(e_lambda=0.0001)"
+    assert len(found) == 5
+    with pytest.raises(InputError, match=r"stage4\.block2\.before_add is given already"):
+        placed(crossing)
+
+
+def test_a_pattern_need_not_fit_where_it_is_overridden() -> None:
+    """The last stage has maps of 4 × 4, the others none below 7 × 7."""
+    pattern = "all.last.before_add: fca"
+    with pytest.raises(InputError, match=r"cannot sit at stage4\.block2\.before_add"):
+        placed(pattern)
+    found = placed(f"stage4.block2.before_add: none\n{pattern}")
+    assert list(found) == [f"stage{stage}.block2.before_add" for stage in (1, 2, 3)]
+
+
 def test_no_placements_are_the_plain_backbone() -> None:
     document = parse_yaml("placements: {}\nimage_size: 64\n", "mine.yaml")
     assert read_architecture(document) == (Architecture(Backbone()), 64)
@@ -105,24 +134,40 @@ def test_alexnet_with_bridge_attention() -> None:
         (
             3,
             "all.all.before_add: se\nlast.last.before_add: se",
-            ["placements.last.last.before_add", "stage4.block2.before_add holds a block already",
-             "by all.all.before_add"],
+            ["placements.last.last.before_add: stage4.block2.before_add is given already, by "
+             "all.all.before_add; a line for that slot alone would override both"],
         ),
         (
             3,
-            "stage2.block1.after_conv2: se\nall.all.before_add: {gc: {}}",
-            ["placements.all.all.before_add", "stage2.block1.before_add", "by stage2.block1."],
+            "stage2.block1.after_conv2: se\nstage2.block1.before_add: {gc: {}}",
+            ["before_add: stage2.block1.before_add is given already, by stage2.block1.after_conv2"],
+        ),
+        (
+            3,
+            "stage2.block1.before_add: se\nstage2.block1.after_conv2: none",
+            ["stage2.block1.before_add is given already, by stage2.block1.before_add"],
         ),
         (
             3,
             "all.all.before_add: se\nlast.last.before_add: none",
-            ["stage4.block2.before_add holds a block already, by all.all.before_add"],
+            ["stage4.block2.before_add is given already, by all.all.before_add"],
         ),
         (3, "all.all.before_add: none\nlast.last.before_add: se", ["by all.all.before_add"]),
+        (3, "stage4.all.before_add: se\nall.block1.after_conv2: se", ["by stage4.all.before_add"]),
+        (
+            4,
+            "all.all.before_add: se\nstage1.block1.before_add: gc\nlast.last.before_add: se",
+            ["stage4.block2.before_add is given already, by all.all.before_add"],
+        ),
         # Slots that are not there.
-        (2, "stage1.block3.before_add: se", ["this backbone has no", "did you mean"]),
-        (2, "stage1.block1.befor_add: se", ["'befor_add'", 'did you mean "before_add"?']),
-        (2, "stage1.block1.after_conv3: se", ["'after_conv3' is no position of this backbone"]),
+        (2, "stage1.block3.before_add: se", ["there is no block3 in stage1", "did you mean"]),
+        (2, "stage1.block1.befor_add: se", ["'befor_add'", '"stage1.block1.before_add"?']),
+        (
+            2,
+            "stage2.block1.after_conv3: se",
+            ["there is no position 'after_conv3' in stage2.block1: after_conv1, before_add (also "
+             'called after_conv2), after_block; did you mean "stage2.block1.before_add"?'],
+        ),
         (2, "here: se", ["'here' names no slot"]),
         (3, "stage1.block1.before_add: se\nhere: none", ["placements.here", "'here'"]),
         # Blocks that are not there, or with other options.
@@ -131,7 +176,11 @@ def test_alexnet_with_bridge_attention() -> None:
         (2, "all.all.before_add: {se: {ratio: 1}}", ["se.ratio", "no option of this block"]),
         (2, "all.all.before_add: {se: {reduction: 0}}", ["se.reduction", "0", "from 1 to 1024"]),
         (2, "all.all.before_add: {se: {reduction: [4]}}", ["se.reduction", "[4]"]),
-        (2, "all.all.before_add: {none: {reduction: 4}}", ["'none' is unknown"]),
+        (
+            2,
+            "all.all.before_add: {none: {reduction: 4}}",
+            ["add.none: none leaves the slot empty and has no options; write none alone"],
+        ),
         (2, "all.all.before_add: {se: {}, gc: {}}", ["add: one block sits in a slot, not 2"]),
         (2, "all.all.before_add: {}", ["add: one block sits in a slot, not 0"]),
         (2, "all.all.before_add: {se: [4]}", ["before_add.se", "is not allowed", GROUP]),

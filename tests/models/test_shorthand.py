@@ -2,11 +2,11 @@
 
 import pytest
 
-from models.architecture import Architecture, Backbone, Slot
+from models.architecture import Architecture, Backbone, Block, Placement, Slot
 from models.backbone import Plan
-from models.build import plan
+from models.build import check, plan
 from models.errors import InputError
-from models.shorthand import WORDS, Word, selected, slots_named
+from models.shorthand import WORDS, Word, is_pattern, selected, slots_named
 
 
 def planned(name: str, image_size: int = 32) -> Plan:
@@ -102,39 +102,91 @@ def test_words_are_of_the_stages_and_blocks_that_have_the_position() -> None:
     ]
 
 
+BASIC = "after_conv1, before_add (also called after_conv2), after_block"
+BOTTLENECK = "after_conv1, after_conv2, before_add (also called after_conv3), after_block"
+ALEXNET = "after_conv1, after_conv2, after_conv3, after_block"
+ONE_CONVOLUTION = "after_conv1, after_block"
+
+
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("backbone", "text", "there", "nearest"),
     [
-        (
-            "stage1.block1.befor_add",
-            [
-                "'befor_add' is no position of this backbone: "
-                "after_conv1, after_conv2, before_add, after_block",
-                'did you mean "before_add"?',
-            ],
-        ),
-        ("stage1.block1.after_conv4", ["'after_conv4' is no position", "did you mean"]),
-        ("all.all.elsewhere", ["'elsewhere' is no position of this backbone"]),
-        ("stage5.block1.before_add", ["no stage5.block1.before_add", "did you mean", "stage"]),
-        ("stage1.block4.before_add", ["no stage1.block4.before_add", "did you mean", "stage1"]),
-        ("stage9.last.before_add", ["this backbone has no stage9.last.before_add"]),
-        ("all.block7.before_add", ["this backbone has no all.block7.before_add"]),
+        # Positions: those of that block, with their other names; of numbered ones the next number.
+        ("resnet18", "stage2.block1.after_conv3", BASIC, "stage2.block1.before_add"),
+        ("resnet18", "stage2.block1.after_conv9", BASIC, "stage2.block1.before_add"),
+        ("resnet18", "stage2.block1.after_conv0", BASIC, "stage2.block1.after_conv1"),
+        ("resnet18", "stage2.last.befor_add", BASIC, "stage2.last.before_add"),
+        ("resnet18", "all.all.after_blok", BASIC, "all.all.after_block"),
+        ("resnet18", "all.all.elsewhere", BASIC, None),
+        ("resnet50", "stage1.block1.after_conv4", BOTTLENECK, "stage1.block1.before_add"),
+        ("resnet50", "stage1.block1.befor_add", BOTTLENECK, "stage1.block1.before_add"),
+        ("alexnet", "stage3.block1.after_conv4", ALEXNET, "stage3.block1.after_conv3"),
+        ("alexnet", "stage3.block1.before_add", ALEXNET, None),
+        ("alexnet", "stage2.block1.after_conv3", ONE_CONVOLUTION, "stage2.block1.after_conv1"),
+        ("alexnet", "stage1.last.after_conv2", ONE_CONVOLUTION, "stage1.last.after_conv1"),
+        # Stages and blocks: the next number, in that stage.
+        ("resnet50", "stage5.block1.before_add", "stages 1 to 4", "stage4.block1.before_add"),
+        ("resnet50", "stage9.last.before_add", "stages 1 to 4", "stage4.last.before_add"),
+        ("resnet50", "stage9.block9.after_conv9", "stages 1 to 4", "stage4.block3.before_add"),
+        ("resnet50", "stage1.block4.before_add", "blocks 1 to 3", "stage1.block3.before_add"),
+        ("resnet50", "stage1.block4.after_conv3", "blocks 1 to 3", "stage1.block3.before_add"),
+        ("resnet50", "last.block4.before_add", "blocks 1 to 3", "last.block3.before_add"),
+        ("resnet50", "all.block7.before_add", "blocks 1 to 6", "all.block6.before_add"),
+        ("alexnet", "stage2.block2.after_conv1", "only block1", "stage2.block1.after_conv1"),
+        ("alexnet", "stage4.block1.before_add", "stages 1 to 3", None),
     ],
 )
-def test_what_is_not_there_is_refused_with_what_is(text: str, parts: list[str]) -> None:
+def test_what_is_not_there_is_refused_with_what_is(
+    backbone: str, text: str, there: str, nearest: str | None
+) -> None:
+    with pytest.raises(InputError) as caught:
+        named(text, backbone)
+    message, _, hint = str(caught.value).partition("; ")
+    assert message.startswith("there is no ")
+    assert message.endswith(f": {there}")
+    assert hint == (f'did you mean "{nearest}"?' if nearest else "")
+    if nearest:
+        assert named(nearest, backbone)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stage5.last.before_add", "there is no stage5 in this backbone: "),
+        ("all.block7.before_add", "there is no block7 in this backbone: "),
+        ("stage1.block4.before_add", "there is no block4 in stage1: "),
+        ("last.block4.before_add", "there is no block4 in last: "),
+        ("stage1.block1.elsewhere", "there is no position 'elsewhere' in stage1.block1: "),
+        ("every_second.all.elsewhere", "there is no position 'elsewhere' in every_second.all: "),
+        ("all.all.elsewhere", "there is no position 'elsewhere' in this backbone: "),
+    ],
+)
+def test_where_it_is_missing_is_said(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         named(text)
-    for part in parts:
-        assert part in str(caught.value)
+    assert str(caught.value).startswith(message)
 
 
-def test_no_position_is_taken_for_another_backbones() -> None:
-    with pytest.raises(InputError, match=r"'after_conv3' is no position of this backbone: "):
-        named("stage1.block1.after_conv3", "resnet18")
-    with pytest.raises(InputError, match=r"'before_add' is no position of this backbone: "):
-        named("stage3.block1.before_add", "alexnet")
-    with pytest.raises(InputError, match=r"has no stage1\.block1\.after_conv2"):
-        named("stage1.block1.after_conv2", "alexnet")
+@pytest.mark.parametrize(
+    ("slot", "message"),
+    [
+        (Slot(2, 1, "after_conv3"), '; did you mean "stage2.block1.before_add"?'),
+        (Slot(2, 1, "elsewhere"), f": there is no position 'elsewhere' in stage2.block1: {BASIC}"),
+        (Slot(9, 1, "before_add"), '; did you mean "stage4.block1.before_add"?'),
+        (Slot(0, -1, "Before add"), '; did you mean "stage1.block1.before_add"?'),
+    ],
+)
+def test_an_architecture_with_such_a_slot_is_refused_likewise(slot: Slot, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check(Architecture(Backbone(), (Placement(slot, Block("simam")),)), 32)
+    assert str(caught.value) == f"resnet18 has no slot {slot}{message}"
+
+
+def test_patterns_have_a_word_for_the_stage_or_the_block() -> None:
+    for text in ("all.block1.before_add", "stage1.last.before_add", "last.last.after_block"):
+        assert is_pattern(text)
+    assert not is_pattern("stage1.block1.before_add")
+    assert not is_pattern("stage1.block1.all"), "a position that is called so"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from trainers.messages import Answer, EpochResult, Failed, Latency, Measured, Ta
 
 SPACE = """\
 backbone: {width: 0.0625}
-data: {image_size: 8}
+data: {image_size: 16}
 placement:
   stages: [3, 4]
   blocks: [2]

@@ -31,7 +31,7 @@ from trainers.messages import Answer, Task
 
 HEAD = """\
 backbone: {width: 0.0625}
-data: {image_size: 8}
+data: {image_size: 16}
 training: {epochs: 3, early_stopping: {dominated: false}}
 """
 SE_LAST = "{stage4.block2.before_add: {se: {reduction: 2}}}"
@@ -154,7 +154,7 @@ def test_residual_blocks_in_other_slots_are_candidates() -> None:
 
 def test_candidates_over_the_parameters_are_recorded_and_not_trained() -> None:
     space = listing(LISTED)
-    costs = {name: cost(each, 8).params for name, each in space.candidates.items()}
+    costs = {name: cost(each, 16).params for name, each in space.candidates.items()}
     limit = costs["se last"]
     assert costs["se early"] <= limit < costs["se all"]
     executor = run(listing(LISTED, f"objectives.max_params={limit}"))
@@ -185,7 +185,7 @@ def test_every_listed_candidate_over_budget() -> None:
 
 def test_an_infeasible_candidate_leaves_its_place_to_a_sampled_one() -> None:
     space = listing({"se all": SE_ALL}, "objectives.max_params=46000", text=SPACE)
-    assert cost(space.candidates["se all"], 8).params > 46000
+    assert cost(space.candidates["se all"], 16).params > 46000
     trials = run(space).driver.trials
     assert trials[2].name == "se all"
     assert trials[2].state is State.INFEASIBLE
@@ -259,6 +259,19 @@ def test_one_more_candidate_continues_the_study(
     assert [given.number for given in again.assigned] == [5]
     assert again.driver.done
     assert make_driver(more, open_ledger(more)).next_task() is NoTask.NEVER
+
+
+def test_a_candidate_that_replaces_another_is_trained_too() -> None:
+    """The study then holds more trials than are listed."""
+    space = listing(LISTED)
+    ledger = memory_ledger(space)
+    run(space, ledger)
+    held = len(ledger.trials())
+    kept = {"se last": SE_LAST, "se early": SE_EARLY}
+    again = run(listing({**kept, "new": "{stage1.block2.before_add: simam}"}), ledger)
+    assert [given.number for given in again.assigned] == [held]
+    assert ledger.trials()[held].name == "new"
+    assert again.driver.done
 
 
 def test_names_may_change_and_candidates_go_without_a_new_training() -> None:
@@ -386,7 +399,7 @@ def test_names_in_the_study_its_tables_and_its_report(tmp_path: Path) -> None:
 def test_a_study_without_names_can_be_read(space: Space) -> None:
     """Studies of before there were names."""
     ledger = memory_ledger(space)
-    ledger.begin(Proposal(space.control, Role.CONTROL, "x"), cost(space.control, 8))
+    ledger.begin(Proposal(space.control, Role.CONTROL, "x"), cost(space.control, 16))
     frozen = copy.deepcopy(ledger.frozen(0))
     assert _read(frozen, ledger.budgets).name == "x"
     del frozen.user_attrs["name"]

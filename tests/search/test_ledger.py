@@ -57,7 +57,7 @@ def test_a_trial_is_entered_in_one_write(
     assert (baseline.role, baseline.state) == (Role.BASELINE, State.RUNNING)
     assert (residual.role, residual.state) == (Role.CONTROL, State.RUNNING)
     assert baseline.architecture == space.baseline
-    assert baseline.params == cost(space.baseline, 8).params
+    assert baseline.params == cost(space.baseline, 16).params
     assert commits == [baseline.architecture_id, residual.architecture_id]
 
 

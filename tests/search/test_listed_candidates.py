@@ -114,9 +114,9 @@ def test_the_control_does_not_move_when_more_is_listed(text: str) -> None:
         ("all.last.before_add", "'all.last.before_add' names 4 slots; the control sits in one"),
         ("last.all.after_conv2", "'last.all.after_conv2' names 2 slots; the control sits in one"),
         ("here", "'here' names no slot; write stage3.block2.before_add, or "),
-        ("stage1.block1.after_conv3", "'after_conv3' is no position of this backbone: "),
-        ("stage4.last.befor_add", "'befor_add' is no position of this backbone: "),
-        ("stage5.last.before_add", "this backbone has no stage5.last.before_add"),
+        ("stage1.block1.after_conv3", "there is no position 'after_conv3' in stage1.block1: "),
+        ("stage4.last.befor_add", "there is no position 'befor_add' in stage4.last: "),
+        ("stage5.last.before_add", "there is no stage5 in this backbone: "),
         ("", "'' names no slot; "),
     ],
 )
@@ -167,6 +167,44 @@ def many(count: int) -> list[str]:
 )
 def test_how_many_trials_there_are(text: str, trials: int) -> None:
     assert make_space(text=text).trials == trials
+
+
+@pytest.mark.parametrize(
+    ("text", "trials", "left_out"),
+    [
+        (listing(*many(3), text=HEAD), None, ()),
+        (listing(*many(3), text=HEAD), 5, ()),
+        (listing(*many(3), text=HEAD), 4, ("c2",)),
+        (listing(*many(3), text=HEAD), 1, ("c0", "c1", "c2")),
+        (listing(*many(3)), 4, ("c2",)),
+        # The baseline and the control are tried first, and only once, where they are listed too.
+        (listing("plain: {}", *many(2), text=HEAD), 3, ("c1",)),
+        (listing(*many(2), "depth: {last.last.after_block: residual}", text=HEAD), 3, ("c1",)),
+    ],
+)
+def test_candidates_that_search_trials_leaves_out_are_warned_of(
+    load: Callable[..., Space], text: str, trials: int | None, left_out: tuple[str, ...]
+) -> None:
+    space = load(text, *([] if trials is None else [f"search.trials={trials}"]))
+    assert space.left_out == left_out
+    if not left_out:
+        assert space.warnings == ()
+        return
+    listed = len(space.candidates)
+    assert space.warnings == (
+        f"-o search.trials={trials}: search.trials: {trials} leaves {len(left_out)} of "
+        f"{listed} listed candidates untrained ({', '.join(left_out)}); "
+        f"set {len(space.fixed)} or more, or leave it out",
+    )
+    enough = load(text, f"search.trials={len(space.fixed)}")
+    assert enough.left_out == ()
+
+
+def test_the_warning_of_a_file_names_its_line(load: Callable[..., Space]) -> None:
+    space = load(listing(*many(2), text=HEAD + "search: {trials: 3}\n"))
+    assert space.warnings[0].startswith(f"{space.source}:4: search.trials: 3 leaves")
+    space = load(listing(*many(6), text=HEAD + "search: {trials: 3}\n"))
+    assert " leaves 5 of 6 listed candidates untrained (c1, c2, c3, …); " in space.warnings[0]
 
 
 def test_what_the_sampler_could_choose() -> None:
@@ -327,3 +365,21 @@ def test_where_bridge_attention_can_sit_is_said_for_any_backbone(
     for position in allow.split(" or "):
         space = make_space(text=head + BRIDGE_NOWHERE.format(positions=f"[{position}]"))
         assert {slot.position for slot in space.slots} == {position}
+
+
+@pytest.mark.parametrize(
+    ("head", "rules", "allow"),
+    [
+        # In AlexNet only the last stage has a second convolution.
+        (ALEXNET, "stages: [1, 2]", "the allowed stages and blocks have none; allow stage 3 with "
+         "after_conv2 or after_conv3"),
+        (ALEXNET, "stages: [2, 3], positions: [after_block]", "allow after_conv2 or after_conv3"),
+        ("", "stages: [2], blocks: last, positions: [after_block]", "allow before_add"),
+    ],
+)  # fmt: skip
+def test_what_is_advised_for_bridge_attention_is_within_the_allowed_stages(
+    head: str, rules: str, allow: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        make_space(text=f"{head}placement: {{attention: {{bridge: {{}}}}, {rules}}}\n")
+    assert str(caught.value).endswith(f" of the same block; {allow}")

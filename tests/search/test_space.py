@@ -105,14 +105,14 @@ def test_overrides_set_keys(load: Callable[..., Space]) -> None:
         SPACE,
         "search.trials=3",
         "data.augmentation.flip=false",
-        "placement.stages=[4]",
+        "placement.stages=[2]",
         "backbone={width: 0.125, stem: imagenet}",
         "data.path=/a=b",
         "search.trials=4",
     )
     assert space.file.search.trials == 4, "the last one counts"
     assert not space.file.data.augmentation.flip
-    assert {slot.stage for slot in space.slots} == {4}
+    assert {slot.stage for slot in space.slots} == {2}
     assert (space.file.backbone.width, space.file.backbone.stem) == (0.125, "imagenet")
     assert space.file.data.path == "/a=b"
     assert space.file.training.epochs == 3, "what is not named stays"

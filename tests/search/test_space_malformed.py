@@ -159,7 +159,13 @@ CASES = {
     "unknown position": at(
         4, "  positions: [before_ad]", "positions.0", '"before_add"', "after_block"
     ),
-    "position of a bottleneck": at(4, "  positions: [after_conv3]", "positions.0", "before_add"),
+    "position of a bottleneck": at(
+        4,
+        "  positions: [after_conv3]",
+        "positions.0",
+        "allowed: after_conv1, before_add (also called after_conv2), after_block",
+        'did you mean "before_add"',
+    ),
     "positions by a word": at(4, "  positions: all", "placement.positions", f"'all' {LIST}"),
     "positions by a word in a list": at(4, "  positions: [last]", "positions.0", "after_conv1"),
     "no slot left": whole(
@@ -210,8 +216,13 @@ CASES = {
         "last.last.before_add: {se: {}, gc: {}}", "before_add: one block sits in a slot, not 2"
     ),
     "candidate in no slot": candidate("stage1.block3.before_add: se", '"stage1.block2.before_add"'),
-    "candidate in no position": candidate("all.all.befor_add: se", '"before_add"', "after_conv1"),
+    "candidate in no position": candidate(
+        "all.all.befor_add: se", '"all.all.before_add"', "after_conv1"
+    ),
     "candidate nowhere": candidate("everywhere: se", "'everywhere' names no slot"),
+    "candidate of none with options": candidate(
+        "last.last.before_add: {none: {a: 1}}", "before_add.none", "write none alone"
+    ),
     "candidate of no block": candidate("last.last.before_add: see", "see", '"se"'),
     "candidate of an old option": candidate("last.last.before_add: {se: {r: 4}}", "se.r", "bias"),
     "candidate of a range": candidate(
@@ -224,7 +235,7 @@ CASES = {
         LINES + "candidates:\n  a:\n    all.all.before_add: se\n    last.last.after_conv2: se\n",
         16,
         "candidates.a.last.last.after_conv2",
-        "stage4.block2.before_add holds a block already, by all.all.before_add",
+        "stage4.block2.before_add is given already, by all.all.before_add",
     ),
     "two names of one network": whole(
         LINES + "candidates:\n  a: {}\n  b: {all.all.before_add: none}\n",
