@@ -4,6 +4,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from models.block import SlotShape
 from models.cost import Cost, conv2d, matmul, softmax
 from models.initial import he_normal
 
@@ -23,6 +24,11 @@ class AttentionPooling(nn.Layer):
         weights = F.softmax(self.mask(x).flatten(2), axis=2)  # [N, 1, HW]
         pooled = paddle.matmul(x.flatten(2), weights, transpose_y=True)  # [N, C, 1]
         return pooled.unsqueeze(-1)
+
+
+def refuse_single_position(shape: SlotShape) -> str | None:
+    """The softmax over a single position is 1 whatever the map is: there is nothing to attend."""
+    return "the softmax over a single position is constant" if shape.positions < 2 else None
 
 
 def attention_pooling_cost(channels: int, positions: int) -> Cost:

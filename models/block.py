@@ -45,6 +45,8 @@ class AttentionBlock(nn.Layer):
 
     `wants_bridged`: the block also reads the earlier feature maps of its residual block; only then
     does `attend` receive them. `control`: the block is there to be compared with, not attention.
+    `constants`: the buffers that the options and the size decide; weights with other values there
+    are those of another function.
     """
 
     title: ClassVar[str]
@@ -53,6 +55,7 @@ class AttentionBlock(nn.Layer):
     params_formula: ClassVar[str]
     macs_formula: ClassVar[str]
     legal_sizes: ClassVar[str] = "any"
+    constants: ClassVar[tuple[str, ...]] = ()
     insertion: ClassVar[str]
     deviations: ClassVar[str] = "nothing"
     wants_bridged: ClassVar[bool] = False

@@ -7,7 +7,7 @@ holds what the golden tests measured; see docs/blocks.md for how to read it.
 import inspect
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def catalogue(verified: Verified) -> str:
 def _row(name: str, verified: Verified) -> str:
     kind = block_class(name)
     checked = list(verified.get(name, ()))
+    unrecorded = ("the backbone's own block", "0") if kind.control else ("nothing recorded", "–")
     cells = (
         f"[`{name}`](#{name})",
         kind.paper,
@@ -70,8 +71,8 @@ def _row(name: str, verified: Verified) -> str:
         kind.macs_formula,
         _example(name),
         kind.insertion,
-        ", ".join(str(each["origin"]) for each in checked) or "the backbone's own block",
-        _worst(checked),
+        ", ".join(str(each["origin"]) for each in checked) or unrecorded[0],
+        _worst(checked) if checked else unrecorded[1],
     )
     return f"| {' | '.join(cells)} |"
 
@@ -82,11 +83,8 @@ def _example(name: str) -> str:
     return f"{cost.params:,} / {cost.macs:,}"
 
 
-def _worst(checked: Iterable[Mapping[str, Any]]) -> str:
-    known = list(checked)
-    if not known:
-        return "0"
-    y, dx = (max(float(each[key]) for each in known) for key in ("y", "dx"))
+def _worst(checked: Sequence[Mapping[str, Any]]) -> str:
+    y, dx = (max(float(each[key]) for each in checked) for key in ("y", "dx"))
     return f"y {y:.0e}, dx {dx:.0e}"
 
 

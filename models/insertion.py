@@ -30,11 +30,14 @@ def inherit(
     the names of the layers that were made identities.
 
     Raises InputError, and leaves `network` as it was, where a value of `trained` has no place in
-    `network`, one of `network` outside new blocks is not in `trained`, or shapes differ.
+    `network`, one of `network` outside new blocks is not in `trained`, shapes differ, values are
+    infinite or no numbers, or a block has other constants (`AttentionBlock.constants`). Options
+    that only change what is computed, as `mode` of a non-local block, leave no trace in weights.
     """
     state = network.state_dict()
     new = [name for name, _ in attention_layers(network) if not _any_of(trained, name)]
     _refuse_misfits(state, trained, new)
+    _refuse_values(state, trained, _constants(network))
     for key in state:
         if key in trained:
             state[key].set_value(trained[key])
@@ -56,13 +59,42 @@ def _refuse_misfits(
     if types:
         kinds = ", ".join(sorted(types))
         raise InputError(f"the weights do not fit the network; its are float32, not {kinds}")
-    for names, what in (
-        (missing, "not in the weights"),
-        (left, "in the weights, but not in the network"),
-        (other, "of another shape in the weights"),
-    ):
+    _refuse_any(
+        {
+            "not in the weights": missing,
+            "in the weights, but not in the network": left,
+            "of another shape in the weights": other,
+        }
+    )
+
+
+def _refuse_values(
+    state: Mapping[str, Any], trained: Mapping[str, Any], constants: Iterable[str]
+) -> None:
+    values = {key: np.asarray(trained[key]) for key in trained}
+    other = [
+        key
+        for key in constants
+        if key in values and not np.allclose(values[key], state[key].numpy(), rtol=0, atol=1e-6)
+    ]
+    wild = [key for key, value in values.items() if not np.isfinite(value).all()]
+    _refuse_any(
+        {
+            "infinite or not a number": wild,
+            "constants of a block with other options": other,
+        }
+    )
+
+
+def _refuse_any(problems: Mapping[str, list[str]]) -> None:
+    for what, names in problems.items():
         if names:
             raise InputError(f"the weights do not fit the network; {what}: {_listed(names)}")
+
+
+def _constants(network: nn.Layer) -> Iterator[str]:
+    for name, layer in attention_layers(network):
+        yield from (f"{name}.{constant}" for constant in layer.constants)
 
 
 def _wake(

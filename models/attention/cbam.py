@@ -12,6 +12,7 @@ from models.cost import Cost, batch_norm, conv2d
 from models.gate import Excitation, GatingBlock, excitation_cost, zero
 from models.initial import uniform_fan
 from models.options import Option
+from models.pooled_norm import pooled_norm
 
 
 class ConvolutionalBlockAttention(GatingBlock):
@@ -36,6 +37,9 @@ class ConvolutionalBlockAttention(GatingBlock):
     insertion = (
         "the identity: W2, b2 and the batch norm start at zero, so both gates are ½, and the gain"
         " is 4 (2 without `spatial`)"
+    )
+    deviations = (
+        "a training batch of one image of one position is normalised by the running statistics"
     )
 
     def __init__(self, shape: SlotShape, *, reduction: int, spatial: bool) -> None:
@@ -69,7 +73,8 @@ class ConvolutionalBlockAttention(GatingBlock):
             return self.scale_channels(x, F.sigmoid(logits))
         out = x * F.sigmoid(logits).unsqueeze((2, 3))
         maps = [out.max(axis=1, keepdim=True), out.mean(axis=1, keepdim=True)]
-        gate = F.sigmoid(self.norm(self.conv(paddle.concat(maps, axis=1))))  # [N, 1, H, W]
+        seen = pooled_norm(self.norm, self.conv(paddle.concat(maps, axis=1)))  # [N, 1, H, W]
+        gate = F.sigmoid(seen)
         return out * (gate * self.gain)
 
     def make_identity(self) -> None:

@@ -47,7 +47,12 @@ class FrequencyChannelAttention(FilterGate):
     )
     params_formula = "2C·m; the filters are no parameters"
     macs_formula = "C·D² + 2C·m"
+    constants = ("filters",)
     legal_sizes = "C ≥ r; C a multiple of the number of frequencies; D ≥ 7"
+    deviations = (
+        "`dct_size` is one number for height and width of the filters, where the official code has "
+        "`dct_h` and `dct_w`"
+    )
 
     def __init__(
         self, shape: SlotShape, *, reduction: int, frequencies: str, dct_size: int

@@ -7,7 +7,11 @@ from paddle import nn
 from paddle.nn import functional as F
 
 from models.architecture import OptionValue
-from models.attention_pooling import AttentionPooling, attention_pooling_cost
+from models.attention_pooling import (
+    AttentionPooling,
+    attention_pooling_cost,
+    refuse_single_position,
+)
 from models.block import SlotShape
 from models.cost import Cost, conv2d, layer_norm
 from models.gate import GatingBlock, zero
@@ -36,7 +40,10 @@ class GlobalContext(GatingBlock):
     )
     params_formula = "2C·P + 3P + C a branch, and C + 1 more for attention pooling"
     macs_formula = "2C·P a branch, and (2C + 1)·H·W more for attention pooling"
-    legal_sizes = "P ≥ 2: LayerNorm of one value is constant"
+    legal_sizes = (
+        "P ≥ 2: LayerNorm of one value is constant; H·W ≥ 2 with attention pooling: so is the"
+        " softmax of one position"
+    )
     insertion = (
         "the identity: the last convolutions are zero from the start, which is all for `add`; with"
         " `mul` the gate is then ½, and the gain is 2"
@@ -52,11 +59,11 @@ class GlobalContext(GatingBlock):
 
     @classmethod
     def refuse_size(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> str | None:
-        """Fewer than two inner channels are refused."""
+        """Fewer than two inner channels are refused, and a single position to attend."""
         ratio = float(options["ratio"])
         if int(shape.channels * ratio) < 2:
             return f"{shape.channels} channels × ratio {ratio:g} leaves fewer than 2 inner channels"
-        return None
+        return refuse_single_position(shape) if options["pooling"] == "attention" else None
 
     @classmethod
     def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:

@@ -13,6 +13,9 @@ from models.cost import Cost, batch_norm, conv2d, matmul, softmax
 from models.gate import sign_of_most, zero
 from models.initial import constant, normal, uniform_fan
 from models.options import Option
+from models.pooled_norm import pooled_norm
+
+_SOFTMAX = ("embedded_gaussian", "gaussian")
 
 
 class NonLocal(AttentionBlock):
@@ -54,11 +57,15 @@ class NonLocal(AttentionBlock):
         "4C·Ci·N + 2Ci·N·M + N·M (`gaussian` 2C·Ci·N + (C + Ci)·N·M + N·M; `dot_product` without"
         " the last N·M; `concatenation` 4C·Ci·N + Ci·(N + M) + Ci·N·M)"
     )
-    legal_sizes = "any; H, W ≥ 2 with `subsample`"
+    legal_sizes = (
+        "H, W ≥ 2 with `subsample`; M ≥ 2 with a softmax (`embedded_gaussian`, `gaussian`), which"
+        " is constant over one key"
+    )
     insertion = "the identity from the start: the batch norm's scale (or, without it, W_z) is zero"
     deviations = (
         "max-pool after the projections, as the text, mmcv and AlexHex7 have it; the original video"
-        " code pools before them"
+        " code pools before them; a training batch of a single value a channel is normalised by the"
+        " running statistics"
     )
 
     def __init__(
@@ -88,18 +95,18 @@ class NonLocal(AttentionBlock):
 
     @classmethod
     def refuse_size(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> str | None:
-        """A map smaller than the 2×2 max-pool is refused."""
+        """A map smaller than the 2×2 max-pool is refused, and a softmax over a single key."""
         if options["subsample"] and min(shape.height, shape.width) < 2:
             return f"a {shape.height}×{shape.width} map is too small to subsample by 2×2"
+        if options["mode"] in _SOFTMAX and _keys_of(shape, options) < 2:
+            return "the softmax over a single key is constant"
         return None
 
     @classmethod
     def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:
         """Projections, affinity, weighted sum, output projection."""
-        channels, queries, keys = shape.channels, shape.positions, shape.positions
+        channels, queries, keys = shape.channels, shape.positions, _keys_of(shape, options)
         inner = _inner(channels, float(options["bottleneck_ratio"]))
-        if options["subsample"]:
-            keys = (shape.height // 2) * (shape.width // 2)
         projection = conv2d(channels, inner, (1, 1), queries, bias=True)
         total = projection + conv2d(inner, channels, (1, 1), queries, bias=True)
         if options["mode"] != "gaussian":
@@ -114,7 +121,7 @@ class NonLocal(AttentionBlock):
         y = paddle.matmul(self.affinity(x), values)  # [N, HW, Ci]
         y = y.transpose((0, 2, 1)).reshape((x.shape[0], self.inner, *x.shape[2:]))
         out = self.out(y)  # [N, C, H, W]
-        return x + (out if self.norm is None else self.norm(out))
+        return x + (out if self.norm is None else pooled_norm(self.norm, out))
 
     def affinity(self, x: paddle.Tensor) -> paddle.Tensor:
         """The weights w `[N, HW, M]` between every position of `x` and every key."""
@@ -163,6 +170,13 @@ def _affinity_cost(mode: str, widths: tuple[int, int], queries: int, keys: int) 
         return halves + Cost(params=2 * inner)
     products = matmul(queries, channels if mode == "gaussian" else inner, keys)
     return products if mode == "dot_product" else products + softmax(queries * keys)
+
+
+def _keys_of(shape: SlotShape, options: Mapping[str, OptionValue]) -> int:
+    """M: the positions that are left as keys."""
+    if not options["subsample"]:
+        return shape.positions
+    return (shape.height // 2) * (shape.width // 2)
 
 
 def _inner(channels: int, bottleneck_ratio: float) -> int:

@@ -6,7 +6,11 @@ import paddle
 from paddle import nn
 
 from models.architecture import OptionValue
-from models.attention_pooling import AttentionPooling, attention_pooling_cost
+from models.attention_pooling import (
+    AttentionPooling,
+    attention_pooling_cost,
+    refuse_single_position,
+)
 from models.block import AttentionBlock, SlotShape
 from models.cost import Cost, batch_norm, conv2d
 from models.gate import zero
@@ -29,6 +33,7 @@ class SimplifiedNonLocal(AttentionBlock):
     options = (Option("bn", True, meaning="whether a batch norm follows W_v"),)
     params_formula = "C² + 2C + 1, and 2C more with `bn`"
     macs_formula = "C² + (2C + 1)·H·W"
+    legal_sizes = "H·W ≥ 2: the softmax of one position is constant"
     insertion = "the identity from the start: the batch norm's scale (or, without it, W_v) is zero"
     deviations = "a training batch of one image is normalised by the running statistics"
 
@@ -39,6 +44,11 @@ class SimplifiedNonLocal(AttentionBlock):
         weight = normal(0.01) if bn else constant(0.0)
         self.value = nn.Conv2D(channels, channels, 1, weight_attr=weight, bias_attr=constant(0.0))
         self.norm = nn.BatchNorm2D(channels, weight_attr=constant(0.0)) if bn else None
+
+    @classmethod
+    def refuse_size(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> str | None:  # noqa: ARG003
+        """A map of a single position is refused."""
+        return refuse_single_position(shape)
 
     @classmethod
     def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:

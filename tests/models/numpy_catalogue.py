@@ -1,6 +1,7 @@
 """More blocks in float64 NumPy, written from the papers' formulas and not from our layers.
 
-`x` is `[N, C, H, W]`; `w` holds weights by the formula's letters, matrices as `[outputs, inputs]`.
+`x` is `[N, C, H, W]`; `w` holds weights by the formula's letters, matrices as `[outputs, inputs]`,
+and batch norms, which decide whether the block is that of evaluation or of training.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,9 @@ import numpy as np
 from numpy_reference import (
     Array,
     Weights,
-    batch_norm,
     bridge_attention,
     max_pooled,
+    nonlocal_sum,
     sigmoid,
     softmax,
 )
@@ -19,9 +20,9 @@ from numpy_reference import (
 
 def nonlocal_concatenation(x: Array, w: Weights, *, subsample: bool) -> Array:
     """`x + BN(W_z y)`, `y_i = Σ_j ReLU(w·[θ_i; φ_j]) / M · g(x_j)` over the M keys j."""
-    out = np.empty_like(x)
-    for n, image in enumerate(x):
-        queries, keys, values = (_linear(image, w, name) for name in ("theta", "phi", "g"))
+    sums = []
+    for parts in zip(*(_linear(x, w, name) for name in ("theta", "phi", "g")), strict=True):
+        queries, keys, values = parts
         if subsample:
             keys, values = max_pooled(keys), max_pooled(values)
         queries, keys, values = (_positions(part) for part in (queries, keys, values))
@@ -30,24 +31,20 @@ def nonlocal_concatenation(x: Array, w: Weights, *, subsample: bool) -> Array:
             for key, value in zip(keys, values, strict=True):
                 affinity = max(w["w_weight"] @ np.concatenate([query, key]), 0.0)
                 y[i] += affinity / len(keys) * value
-        z = y @ w["z_weight"].T + w["z_bias"]
-        if "bn_gamma" in w:
-            z = batch_norm(z, w, "bn")
-        out[n] = image + z.T.reshape(image.shape)
-    return out
+        sums.append(y)
+    return nonlocal_sum(x, np.stack(sums), w)
 
 
 def simplified_nonlocal(x: Array, w: Weights) -> Array:
     """`x + BN(W_v ctx)`, `ctx = Σ_j softmax_j(w_k·x_j + b) x_j`, the same at every position."""
-    out = np.empty_like(x)
+    contexts = np.empty(x.shape[:2])
     for n, image in enumerate(x):
         positions = _positions(image)
-        context = softmax(positions @ w["k_weight"][0] + w["k_bias"]) @ positions
-        z = w["v_weight"] @ context + w["v_bias"]
-        if "bn_gamma" in w:
-            z = batch_norm(z, w, "bn")
-        out[n] = image + z[:, None, None]
-    return out
+        contexts[n] = softmax(positions @ w["k_weight"][0] + w["k_bias"]) @ positions
+    z = contexts @ w["v_weight"].T + w["v_bias"]
+    if "bn" in w:
+        z = w["bn"](z)
+    return x + z[:, :, None, None]
 
 
 def bat(x: Array, w: Weights, *, s: int, k: int) -> Array:
@@ -55,17 +52,16 @@ def bat(x: Array, w: Weights, *, s: int, k: int) -> Array:
 
     The capitals U, O, Y, Z are 1×1 convolution, batch norm, ReLU.
     """
-    out = np.empty_like(x)
-    for n, image in enumerate(x):
-        u = _conv_norm_relu(image, w, "u")
-        left, right = _transforms(_conv_norm_relu(u, w, "o"), w, s, k)
-        rows, columns = np.eye(u.shape[1] // s), np.eye(u.shape[2] // s)
-        y = np.empty_like(u)
-        for c, plane in enumerate(u):
-            group = c // (len(u) // k)
-            y[c] = np.kron(left[group], rows) @ plane @ np.kron(right[group], columns)
-        out[n] = image + _conv_norm_relu(_conv_norm_relu(y, w, "y"), w, "z")
-    return out
+    u = _conv_norm_relu(x, w, "u")
+    observed = _conv_norm_relu(u, w, "o")
+    rows, columns = np.eye(u.shape[2] // s), np.eye(u.shape[3] // s)
+    y = np.empty_like(u)
+    for n, image in enumerate(u):
+        left, right = _transforms(observed[n], w, s, k)
+        for c, plane in enumerate(image):
+            group = c // (len(image) // k)
+            y[n, c] = np.kron(left[group], rows) @ plane @ np.kron(right[group], columns)
+    return x + _conv_norm_relu(_conv_norm_relu(y, w, "y"), w, "z")
 
 
 def orthonormal_filters(draws: Array) -> Array:
@@ -137,7 +133,7 @@ def cbam(x: Array, w: Weights, *, spatial: bool) -> Array:
         for j in range(x.shape[3]):
             window = planes[:, :, i : i + 7, j : j + 7]
             seen[:, i, j, 0] = (window * w["conv_weight"][0]).sum(axis=(1, 2, 3))
-    gate = sigmoid(batch_norm(seen, w, "bn"))
+    gate = sigmoid(w["bn"](seen))
     return x * gate.transpose(0, 3, 1, 2)
 
 
@@ -149,14 +145,13 @@ def simam(x: Array, e_lambda: float) -> Array:
 
 
 def coordinate(x: Array, w: Weights) -> Array:
-    """`x·σ(W_h T(mean_w x))·σ(W_w T(mean_h x))`, `T = hswish(BN(W_1 ·))`."""
-    gates = []
-    for name, axis in (("h", 3), ("w", 2)):
-        strips = x.mean(axis=axis).transpose(0, 2, 1)
-        hidden = batch_norm(strips @ w["1_weight"].T + w["1_bias"], w, "bn")
-        hidden = hidden * np.clip(hidden + 3, 0, 6) / 6
-        gates.append(sigmoid(hidden @ w[f"{name}_weight"].T + w[f"{name}_bias"]))
-    down, across = (gate.transpose(0, 2, 1) for gate in gates)
+    """`x·σ(W_h T(mean_w x))·σ(W_w T(mean_h x))`, `T = hswish(BN(W_1 ·))` of both together."""
+    strips = np.concatenate([x.mean(axis=3), x.mean(axis=2)], axis=2).transpose(0, 2, 1)
+    hidden = w["bn"](strips @ w["1_weight"].T + w["1_bias"])
+    hidden = hidden * np.clip(hidden + 3, 0, 6) / 6
+    of_rows, of_columns = hidden[:, : x.shape[2]], hidden[:, x.shape[2] :]
+    down = sigmoid(of_rows @ w["h_weight"].T + w["h_bias"]).transpose(0, 2, 1)
+    across = sigmoid(of_columns @ w["w_weight"].T + w["w_bias"]).transpose(0, 2, 1)
     return x * down[:, :, :, None] * across[:, :, None, :]
 
 
@@ -182,16 +177,16 @@ def _transforms(o: Array, w: Weights, s: int, k: int) -> tuple[Array, Array]:
     return p / p.sum(axis=2, keepdims=True), q / q.sum(axis=1, keepdims=True)
 
 
-def _conv_norm_relu(image: Array, w: Weights, name: str) -> Array:
-    """`ReLU(BN(W·))` at every position of one image."""
-    rows = batch_norm(_positions(_linear(image, w, name)), w, f"bn{name}")
-    return np.maximum(rows, 0).T.reshape(-1, *image.shape[1:])
+def _conv_norm_relu(maps: Array, w: Weights, name: str) -> Array:
+    """`ReLU(BN(W·))` at every position of maps `[N, C, H, W]`."""
+    rows = w[f"bn{name}"](_linear(maps, w, name).transpose(0, 2, 3, 1))
+    return np.maximum(rows, 0).transpose(0, 3, 1, 2)
 
 
-def _linear(image: Array, w: Weights, name: str) -> Array:
-    """A 1×1 convolution of one image."""
-    rows = _positions(image) @ w[f"{name}_weight"].T + w.get(f"{name}_bias", 0.0)
-    return rows.T.reshape(-1, *image.shape[1:])
+def _linear(maps: Array, w: Weights, name: str) -> Array:
+    """A 1×1 convolution of maps `[N, C, H, W]`."""
+    rows = maps.transpose(0, 2, 3, 1) @ w[f"{name}_weight"].T + w.get(f"{name}_bias", 0.0)
+    return rows.transpose(0, 3, 1, 2)
 
 
 def _perceptron(rows: Array, w: Weights) -> Array:

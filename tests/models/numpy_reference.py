@@ -1,20 +1,54 @@
 """The blocks in float64 NumPy, written from the papers' formulas and not from our layers.
 
-`x` is `[N, C, H, W]`; `w` holds weights by the formula's letters, matrices as `[outputs, inputs]`.
+`x` is `[N, C, H, W]`; `w` holds weights by the formula's letters, matrices as `[outputs, inputs]`,
+and batch norms, which decide whether the block is that of evaluation or of training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
-Weights = Mapping[str, Array]
+Weights = Mapping[str, Any]
+
+
+class BatchNorm:
+    """`γ·(rows − mean) / √(var + 1e-5) + β` of rows `[…, C]`, the statistics `[C]`.
+
+    They are the running ones or, in training, those of the rows themselves: the mean and the mean
+    of the squared distances from it, which no n − 1 makes unbiased. A single row has no variance,
+    which no paper speaks of: it is normalised by the running ones, and does not move them.
+    """
+
+    def __init__(self, gamma: Array, beta: Array, mean: Array, var: Array) -> None:
+        self.gamma, self.beta = gamma, beta
+        self.running = mean, var
+        self.training = False
+        self.batch: tuple[Array, Array] | None = None  # of the latest rows in training
+
+    def __call__(self, rows: Array) -> Array:
+        flat = rows.reshape(-1, rows.shape[-1])
+        if not self.training or len(flat) == 1:
+            return self._scaled(rows, *self.running)
+        mean = flat.sum(axis=0) / len(flat)
+        var = ((flat - mean) ** 2).sum(axis=0) / len(flat)
+        self.batch = mean, var
+        return self._scaled(rows, mean, var)
+
+    def moved(self, momentum: float) -> list[Array]:
+        """The running statistics, mean and variance, after the latest rows."""
+        pairs = zip(self.running, self.batch or self.running, strict=True)
+        return [momentum * old + (1 - momentum) * new for old, new in pairs]
+
+    def _scaled(self, rows: Array, mean: Array, var: Array) -> Array:
+        return (rows - mean) / np.sqrt(var + 1e-5) * self.gamma + self.beta
 
 
 def nonlocal_block(x: Array, w: Weights, *, mode: str, subsample: bool, scale: bool) -> Array:
-    """`x + BN(W_z y)`, `y_i = Σ_j w_ij g(x_j)`; without `bn_*` in `w` there is no batch norm."""
-    out = np.empty_like(x)
-    for n, image in enumerate(x):
+    """`x + BN(W_z y)`, `y_i = Σ_j w_ij g(x_j)`; without `bn` in `w` there is no batch norm."""
+    sums = []
+    for image in x:
         values = _columns(
             max_pooled(_project(image, w, "g")) if subsample else _project(image, w, "g")
         )
@@ -31,11 +65,16 @@ def nonlocal_block(x: Array, w: Weights, *, mode: str, subsample: bool, scale: b
             else:
                 weights = softmax(scores / np.sqrt(len(queries)) if scale else scores)
             y[i] = values @ weights
-        z = w["z_weight"] @ y.T + w["z_bias"][:, None]
-        if "bn_gamma" in w:
-            z = batch_norm(z.T, w, "bn").T
-        out[n] = image + z.reshape(image.shape)
-    return out
+        sums.append(y)
+    return nonlocal_sum(x, np.stack(sums), w)
+
+
+def nonlocal_sum(x: Array, y: Array, w: Weights) -> Array:
+    """`x + BN(W_z y)` of y `[N, H·W, Ci]`."""
+    z = y @ w["z_weight"].T + w["z_bias"]
+    if "bn" in w:
+        z = w["bn"](z)
+    return x + z.transpose(0, 2, 1).reshape(x.shape)
 
 
 def global_context(x: Array, w: Weights, *, pooling: str, fusion: str) -> Array:
@@ -77,15 +116,9 @@ def bridge_attention(
     total = 0.0
     for i, features in enumerate((*earlier, x)):
         pooled = features.mean(axis=(2, 3))
-        total = total + batch_norm(pooled @ w[f"{i}_weight"].T, w, f"bn{i}")
+        total = total + w[f"bn{i}"](pooled @ w[f"{i}_weight"].T)
     gate = sigmoid(activation(total) @ w["g_weight"].T)
     return x * gate[:, :, None, None]
-
-
-def batch_norm(rows: Array, w: Weights, name: str, epsilon: float = 1e-5) -> Array:
-    """`[…, C]` by the running statistics."""
-    scaled = (rows - w[f"{name}_mean"]) / np.sqrt(w[f"{name}_var"] + epsilon)
-    return scaled * w[f"{name}_gamma"] + w[f"{name}_beta"]
 
 
 def sigmoid(values: Array) -> Array:

@@ -1,6 +1,6 @@
 """What the NumPy references answer with the weights of one of our layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy_catalogue as catalogue
 import numpy_reference as reference
 import paddle
-from numpy_reference import Array
+from numpy_reference import Array, BatchNorm
 from paddle import nn
 
 from models.block import AttentionBlock, SlotShape
@@ -23,17 +23,31 @@ _FREQUENCIES = {
 
 @dataclass(frozen=True)
 class Subject:
-    """A layer of ours: which block, the shape it was built for, and its complete options."""
+    """A layer of ours: which block, the shape it was built for, and its complete options.
+
+    `norms`: the reference's batch norms by the names of the layer's.
+    """
 
     name: str
     layer: AttentionBlock
     shape: SlotShape
     options: dict[str, Any]
+    norms: Mapping[str, BatchNorm]
 
 
 def expected(subject: Subject, x: Array, earlier: list[Array]) -> Array:
-    """The reference's answer with the layer's weights, in evaluation mode."""
+    """The reference's answer with the layer's weights."""
     return _ANSWERS[subject.name](subject, x, earlier)
+
+
+def batch_norms(layer: nn.Layer) -> dict[str, BatchNorm]:
+    """The reference's batch norms, in evaluation mode, for all of the layer's, by their names."""
+    found = {}
+    for name, norm in layer.named_sublayers():
+        if isinstance(norm, nn.BatchNorm1D | nn.BatchNorm2D):
+            values = (norm.weight, norm.bias, norm._mean, norm._variance)
+            found[name] = BatchNorm(*map(_wide, values))
+    return found
 
 
 def expected_dct_filters(frequencies: str, channels: int, height: int, width: int) -> Array:
@@ -45,7 +59,7 @@ def expected_dct_filters(frequencies: str, channels: int, height: int, width: in
 
 def _nonlocal(subject: Subject, x: Array, earlier: list[Array]) -> Array:
     layer, options = subject.layer, subject.options
-    w = _conv("g", layer.g) | _conv("z", layer.out) | _norm("bn", layer.norm)
+    w = _conv("g", layer.g) | _conv("z", layer.out) | _norm(subject)
     if options["mode"] != "gaussian":
         w |= _conv("theta", layer.theta) | _conv("phi", layer.phi)
     if options["mode"] == "concatenation":
@@ -67,16 +81,16 @@ def _gc(subject: Subject, x: Array, earlier: list[Array]) -> Array:
 
 def _snl(subject: Subject, x: Array, earlier: list[Array]) -> Array:
     layer = subject.layer
-    w = _conv("k", layer.pool.mask) | _conv("v", layer.value) | _norm("bn", layer.norm)
+    w = _conv("k", layer.pool.mask) | _conv("v", layer.value) | _norm(subject)
     return catalogue.simplified_nonlocal(x, w)
 
 
 def _bat(subject: Subject, x: Array, earlier: list[Array]) -> Array:
     layer = subject.layer
-    parts = {"u": layer.reduce, "o": layer.observe, "y": layer.transform, "z": layer.restore}
-    w = {}
-    for letter, (conv, norm, _) in parts.items():
-        w |= _conv(letter, conv) | _norm(f"bn{letter}", norm)
+    parts = {"u": "reduce", "o": "observe", "y": "transform", "z": "restore"}
+    w: dict[str, Any] = {}
+    for letter, part in parts.items():
+        w |= _conv(letter, getattr(layer, part)[0]) | {f"bn{letter}": subject.norms[f"{part}.1"]}
     for letter, conv in (("p", layer.rows), ("q", layer.columns)):
         w |= {f"{letter}_weight": _wide(conv.weight), f"{letter}_bias": _wide(conv.bias)}
     return catalogue.bat(x, w, s=subject.options["s"], k=subject.options["k"])
@@ -107,7 +121,7 @@ def _eca(subject: Subject, x: Array, earlier: list[Array]) -> Array:
 def _cbam(subject: Subject, x: Array, earlier: list[Array]) -> Array:
     layer, w = subject.layer, _perceptron(subject.layer.mlp)
     if subject.options["spatial"]:
-        w |= {"conv_weight": _wide(layer.conv.weight)} | _norm("bn", layer.norm)
+        w |= {"conv_weight": _wide(layer.conv.weight)} | _norm(subject)
     return catalogue.cbam(x, w, spatial=subject.options["spatial"])
 
 
@@ -118,14 +132,14 @@ def _simam(subject: Subject, x: Array, earlier: list[Array]) -> Array:
 def _coord(subject: Subject, x: Array, earlier: list[Array]) -> Array:
     layer = subject.layer
     w = _conv("1", layer.conv) | _conv("h", layer.conv_h) | _conv("w", layer.conv_w)
-    return catalogue.coordinate(x, w | _norm("bn", layer.norm))
+    return catalogue.coordinate(x, w | _norm(subject))
 
 
 def _bridge(subject: Subject, x: Array, earlier: list[Array]) -> Array:
     layer, silu = subject.layer, subject.options["activation"] == "silu"
     w = _linear("g", layer.generate)
-    for i, (bridge, norm) in enumerate(zip(layer.bridges, layer.norms, strict=True)):
-        w |= _linear(str(i), bridge) | _norm(f"bn{i}", norm)
+    for i, bridge in enumerate(layer.bridges):
+        w |= _linear(str(i), bridge) | {f"bn{i}": subject.norms[f"norms.{i}"]}
     return (catalogue.bridge_silu if silu else reference.bridge_attention)(x, earlier, w)
 
 
@@ -166,9 +180,6 @@ def _perceptron(mlp: nn.Layer) -> dict[str, Array]:
     return _linear("1", mlp.squeeze) | _linear("2", mlp.excite)
 
 
-def _norm(letter: str, layer: nn.Layer | None) -> dict[str, Array]:
-    """Nothing where there is no batch norm: then the references have none either."""
-    if layer is None:
-        return {}
-    parts = {"gamma": layer.weight, "beta": layer.bias, "mean": layer._mean, "var": layer._variance}
-    return {f"{letter}_{part}": _wide(value) for part, value in parts.items()}
+def _norm(subject: Subject) -> Mapping[str, BatchNorm]:
+    """The only batch norm; nothing where there is none: then the references have none either."""
+    return {"bn": subject.norms["norm"]} if subject.norms else {}

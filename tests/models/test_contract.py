@@ -43,7 +43,8 @@ def _single_slots() -> Iterator[Any]:
             for slot in slots_of(thin(backbone, stem)):
                 if stem == "imagenet" and slot.stage != 2:
                     continue  # the stem only changes the maps' size
-                fast = backbone == "alexnet" or (slot.stage, slot.block, stem) == (2, 1, "cifar")
+                stage = {"resnet18": 2, "alexnet": 3}[backbone]
+                fast = (slot.stage, slot.block, stem) == (stage, 1, "cifar")
                 name = f"{backbone}-{stem}-{slot}"
                 marks = () if fast else pytest.mark.slow
                 yield pytest.param(backbone, stem, slot, id=name, marks=marks)
@@ -256,6 +257,11 @@ NO_MAPS = "needs earlier feature maps of the same block, and there are none"
         ("stage1.block1.before_add", "ortho", {"reduction": 17}, "leaves no hidden unit"),
         ("stage1.block1.before_add", "cbam", {"reduction": 17}, "leaves no hidden unit"),
         ("stage4.block1.before_add", "simam", {}, "has no variance"),
+        ("stage4.block1.before_add", "gc", {"ratio": 1.0}, "softmax over a single position"),
+        ("stage4.block1.before_add", "snl", {}, "softmax over a single position"),
+        ("stage4.block1.before_add", "nonlocal", {}, "softmax over a single key"),
+        ("stage4.block1.before_add", "nonlocal", {"mode": "gaussian"}, "over a single key"),
+        ("stage2.block1.before_add", "nonlocal", {"subsample": True}, "over a single key"),
     ],
 )
 def test_an_illegal_size_is_refused_before_building(

@@ -16,11 +16,14 @@ from models.build import refuse
 from models.residual_block import BASIC, ResidualBlock
 
 # No shape here is close to where float32 says little. Layer norm of two values (gc) and the batch
-# norms divide by variances far above their ε or, with `contrast`, at it, not by rounding errors;
-# 500 random examples a block, instead of these fixed ones, pass too.
+# norms divide by variances far above their ε or, with `contrast`, at it, not by rounding errors; in
+# training, where they might, `reference_check.STRAINED` allows for it. 500 random examples a block,
+# instead of these fixed ones, pass too.
 modest = settings(max_examples=30, deadline=None, derandomize=True, database=None)
 
-batches = st.integers(1, 3)
+# More than two: in training a batch norm makes ±1 of any two values, and an image has one that is
+# pooled. Of such two, the running statistics still tell.
+batches = st.integers(1, 4)
 seeds = st.integers(0, 2**20)
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 SETS = [f"{ranking}{count}" for ranking in ("top", "low", "bot") for count in (1, 2, 4, 8, 16, 32)]
@@ -53,7 +56,7 @@ def test_every_attention_block_has_a_reference() -> None:
 
 @modest
 @given(
-    shapes((2, 9), sides=(2, 7)),
+    shapes((2, 9)),
     batches,
     seeds,
     options(
