@@ -1,6 +1,8 @@
 """`python -m models FILE`: a space's slots, blocks and candidates, or an architecture, drawn."""
 
 import argparse
+import io
+import os
 import sys
 from pathlib import Path
 
@@ -43,16 +45,29 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        document = read_yaml(given.file)
-        print("\n".join(_describe(document)))
         if given.new_classifier and not given.weights:
             raise InputError("--new-classifier says how --weights are loaded; give these too")
-        if given.weights:
-            print("\n".join(_load(document, given.weights, new_classifier=given.new_classifier)))
+        document = read_yaml(given.file)
+        _say(_describe(document))
+        if given.weights is not None:
+            _say(_load(document, given.weights, new_classifier=given.new_classifier))
     except ProgramError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _say(lines: list[str]) -> None:
+    """Prints, with `?` for signs that the terminal's encoding lacks.
+
+    A reader that goes away, as `… | head` does, is no error.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:  # what is left in the buffer is flushed at exit, to nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe(document: Document) -> list[str]:
@@ -69,6 +84,10 @@ def _describe(document: Document) -> list[str]:
 
 def _refuse_unknown(document: Document) -> None:
     """A misspelt key must not turn an architecture into a plain backbone."""
+    placement = document.values.get("placement")
+    if isinstance(placement, dict) and any("." in key for key in placement):
+        message = 'holds no slots, but what a search may choose; did you mean "placements"?'
+        raise InputError(document.problem(("placement",), message))
     known = (*_SPACE_KEYS, "placements")
     for key in document.values:
         if key not in known:

@@ -39,8 +39,9 @@ reference in float64 NumPy that was written from the papers (`tests/models/numpy
 wrong versions of it are caught ([mutations.md](mutations.md)).
 
 Inserted (`models/insertion.py`): what makes the block change nothing when it is put into a
-trained network, while it can learn from there. The gain is a constant of the layer, 1 in a
-network that is trained from scratch.
+trained network, while it can learn from there: within two steps every parameter has a gradient,
+but biases that the softmax or batch norm behind them takes away again, as in any network. The
+gain is a constant of the layer, 1 in a network that is trained from scratch.
 """
 
 

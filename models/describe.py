@@ -20,7 +20,7 @@ def describe_backbone(backbone: Backbone, image_size: int) -> list[str]:
     lines += ["", "slots, in order:"]
     for slot, shape in plan.slots.items():
         seen = f"  earlier maps: {', '.join(map(str, shape.bridged))}" if shape.bridged else ""
-        lines.append(f"  {slot!s:<28}{_size(shape):<18}{seen}".rstrip())
+        lines.append(f"  {slot!s:<28}{_size(shape):<20}{seen}".rstrip())
     for alias, position in plan.aliases.items():
         lines.append(f"  {alias} is another name of {position}")
     lines += ["", "attention blocks, with their defaults:"]
@@ -98,7 +98,7 @@ def _names() -> Iterator[str]:
 
 def _placement(slot: Slot, block: Block, shape: SlotShape) -> str:
     added = build.block_cost(block, shape)
-    return f"  {slot!s:<28}{_size(shape):<18}adds {added.params:,} parameters, {added.macs:,} MACs"
+    return f"  {slot!s:<28}{_size(shape):<20}adds {added.params:,} parameters, {added.macs:,} MACs"
 
 
 def _size(shape: SlotShape) -> str:

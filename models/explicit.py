@@ -31,7 +31,11 @@ NONE = "none"
 
 
 def _as_mapping(given: object) -> object:
-    return {given: None} if isinstance(given, str) else given
+    if isinstance(given, str):
+        return {given: None}
+    if not isinstance(given, dict):
+        raise ValueError("must be a block, as `se` or `{se: {reduction: 8}}`, or `none`")  # noqa: TRY004 - Pydantic's
+    return given
 
 
 BlockInSlot = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_as_mapping)]
@@ -149,8 +153,13 @@ def _block(
             raise InputError(document.problem((*path, name), message))
         return None
     try:
-        return make_block(name, options or {})
+        block = make_block(name, options or {})
     except OptionError as error:
         raise InputError(document.problem((*path, name, error.option), error.message)) from None
     except UnknownEntryError as error:
         raise InputError(document.problem((*path, name), str(error))) from None
+    idle = [option for option in options or {} if option not in dict(block.options)]
+    if idle:
+        message = "has no effect beside the block's other options; leave it out"
+        raise InputError(document.problem((*path, name, idle[0]), message))
+    return block

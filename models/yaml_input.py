@@ -159,7 +159,8 @@ def _construct_mapping(node: yaml.MappingNode, path: KeyPath, document: Document
         line = key_node.start_mark.line + 1
         key = _construct(key_node, (), document) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
-            raise InputError(f"{document.source}:{line}: keys must be words, not {key!r}")
+            given = repr(key) if isinstance(key_node, yaml.ScalarNode) else f"a {key_node.id}"
+            raise InputError(f"{document.source}:{line}: keys must be words, not {given}")
         if key in values:
             raise InputError(f"{document.problem((*path, key), f'given again in line {line}')}")
         document.places[(*path, key)] = f"{document.source}:{line}"

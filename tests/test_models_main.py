@@ -1,5 +1,7 @@
 """`python -m models FILE`: described, or refused with exit code 2."""
 
+import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -136,6 +138,15 @@ NO_MAPS = (
         ("backbone: {}\nplacments: {}\n", [":2: placments", 'did you mean "placements"']),
         ("candidats: {}\n", [":1: candidats", 'did you mean "candidates"']),
         (
+            "image_size: 32\nplacement: {stage1.block1.after_block: se}\n",
+            [":2: placement", 'did you mean "placements"'],
+        ),
+        ("placements:\n  all.all.before_add:\n", [":2:", "None", "must be a block, as `se`"]),
+        (
+            "placements:\n  all.all.before_add: {nonlocal: {mode: gaussian, scale: true}}\n",
+            [":2:", "nonlocal.scale: has no effect"],
+        ),
+        (
             "placements:\n  stage9.block1.before_add: {se: {}}\n",
             [":2:", "there is no stage9 in this backbone: stages 1 to 4"],
         ),
@@ -170,6 +181,29 @@ def test_refused(
     assert shown.err.startswith("error: ")
     for part in parts:
         assert part in shown.err
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    """As in `… | head`: the pipe is closed before anything is written."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("placements: {}\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-W", "ignore", "-m", "models", str(path)]
+    with os.fdopen(writing, "w") as stream:
+        done = subprocess.run(command, check=False, stdout=stream, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_terminal_without_our_signs_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("placements: {all.all.before_add: se}\n")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert main([str(path)]) == 0
+    assert b"conv1 ? conv2 ? [A] ? add x ?" in written.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from models.architecture import OptionValue
 from models.block import AttentionBlock, SlotShape
 from models.cost import Cost, batch_norm, conv2d, matmul
 from models.gate import zero
-from models.initial import constant, he_normal, uniform_fan
+from models.initial import constant, he_normal
 from models.options import Option
 
 _SMALL = 1e-8
@@ -42,8 +42,8 @@ class BilinearAttentionalTransform(AttentionBlock):
     insertion = (
         f"the identity within about {_SMALL:g}: that is the last batch norm's scale (at zero the"
         " ReLU behind it would pass nothing back), and the batch norms begin with the statistics of"
-        " some images. A channel whose shift falls before its scale has grown closes for ever: one"
-        " in seven within five steps in our tests, whatever small number the scale begins with"
+        " some images. A channel whose shift falls before its scale has grown closes for ever: in"
+        " our tests 17 % of them within 5 steps and 35 % within 40, of a block as drawn none"
     )
 
     def __init__(self, shape: SlotShape, *, s: int, k: int, r: int, dropout: float) -> None:
@@ -88,9 +88,12 @@ class BilinearAttentionalTransform(AttentionBlock):
 
     def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:  # noqa: ARG002
         """`x` `[N, C, H, W]` plus its transform."""
+        return x + self.dropout(self.recombined(x))
+
+    def recombined(self, x: paddle.Tensor) -> paddle.Tensor:
+        """What is added to `x` `[N, C, H, W]`, before dropout."""
         u = self.reduce(x)  # [N, Ci, H, W]
-        mixed = self.mix(u, *self.matrices(u))
-        return x + self.dropout(self.restore(self.transform(mixed)))
+        return self.restore(self.transform(self.mix(u, *self.matrices(u))))
 
     def matrices(self, u: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """P, its rows summing to one, and Q, its columns: each `[N, k, s, s]`."""
@@ -127,14 +130,14 @@ class BilinearAttentionalTransform(AttentionBlock):
         self.train()
         for norm in norms:
             norm._momentum = 0.0
-        self.attend(x)
+        self.recombined(x)  # without dropout, which would draw random numbers
         for norm, momentum in zip(norms, momenta, strict=True):
             norm._momentum = momentum
         self.eval()
 
 
 def _conv(inputs: int, outputs: int, kernel: tuple[int, int]) -> nn.Conv2D:
-    weight = uniform_fan(inputs * max(kernel))
+    weight = he_normal(outputs * max(kernel))
     return nn.Conv2D(inputs, outputs, kernel, weight_attr=weight, bias_attr=constant(0.0))
 
 

@@ -35,7 +35,10 @@ class BridgeAttention(GatingBlock):
     macs_formula = "m·(ΣC_i + C)"
     legal_sizes = "C ≥ r; where there are earlier feature maps"
     insertion = "the identity: W_g starts at zero, so the gate is ½, and the gain is 2"
-    deviations = "a training batch of one image is normalised by the running statistics"
+    deviations = (
+        "a training batch of one image is normalised by the running statistics; the official"
+        " variants for MobileNetV3 (a hard sigmoid) and on FcaNet's squeeze are not offered"
+    )
     wants_bridged = True
 
     def __init__(self, shape: SlotShape, *, reduction: int, activation: str) -> None:

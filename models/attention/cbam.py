@@ -39,7 +39,9 @@ class ConvolutionalBlockAttention(GatingBlock):
         " is 4 (2 without `spatial`)"
     )
     deviations = (
-        "a training batch of one image of one position is normalised by the running statistics"
+        "a training batch of one image of one position is normalised by the running statistics; of"
+        " channels that share the largest value at a position, all get a part of its gradient; the"
+        " official code's other poolings (`lp`, `lse`) are not offered"
     )
 
     def __init__(self, shape: SlotShape, *, reduction: int, spatial: bool) -> None:
@@ -68,7 +70,7 @@ class ConvolutionalBlockAttention(GatingBlock):
 
     def attend(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> paddle.Tensor:  # noqa: ARG002
         """Scale `x` `[N, C, H, W]` by the gates of its channels and of its positions."""
-        logits = self.mlp(x.mean(axis=(2, 3))) + self.mlp(x.max(axis=(2, 3)))  # [N, C]
+        logits = self.mlp(x.mean(axis=(2, 3))) + self.mlp(_largest(x))  # [N, C]
         if self.conv is None:
             return self.scale_channels(x, F.sigmoid(logits))
         out = x * F.sigmoid(logits).unsqueeze((2, 3))
@@ -88,4 +90,9 @@ class ConvolutionalBlockAttention(GatingBlock):
 
     def wake(self, x: paddle.Tensor, *bridged: paddle.Tensor) -> None:  # noqa: ARG002
         """See `AttentionBlock.wake`."""
-        self.mlp.wake(x.mean(axis=(2, 3)), x.max(axis=(2, 3)))
+        self.mlp.wake(x.mean(axis=(2, 3)), _largest(x))
+
+
+def _largest(x: paddle.Tensor) -> paddle.Tensor:
+    """The largest value of each channel of `x` `[N, C, H, W]`, its gradient to one position."""
+    return F.adaptive_max_pool2d(x, 1).flatten(1)

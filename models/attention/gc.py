@@ -99,7 +99,8 @@ class GlobalContext(GatingBlock):
         for branch in (self.mul, self.add):
             if branch is not None:
                 zero(branch[3])
-        self.undo_half_gates()
+        if self.mul is not None:
+            self.undo_half_gates()
 
 
 def _transform(channels: int, planes: int) -> nn.Sequential:

@@ -65,7 +65,7 @@ class NonLocal(AttentionBlock):
     deviations = (
         "max-pool after the projections, as the text, mmcv and AlexHex7 have it; the original video"
         " code pools before them; a training batch of a single value a channel is normalised by the"
-        " running statistics"
+        " running statistics; for images, without the official codes' 1-D and 3-D variants"
     )
 
     def __init__(
@@ -180,7 +180,8 @@ def _keys_of(shape: SlotShape, options: Mapping[str, OptionValue]) -> int:
 
 
 def _inner(channels: int, bottleneck_ratio: float) -> int:
-    return max(1, int(channels * bottleneck_ratio))
+    """Ci. The ratio of two integers gives back the first, however its last digit was rounded."""
+    return max(1, int(channels * bottleneck_ratio + 1e-9))
 
 
 def _projection(channels: int, inner: int) -> nn.Conv2D:

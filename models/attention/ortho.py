@@ -16,7 +16,7 @@ from models.options import Option
 class OrthogonalAttention(FilterGate):
     """`x · σ(W2 ReLU(W1 z))`, `z_c = Σ_hw K_c ⊙ x_c`, with orthonormal random filters K.
 
-    The filters are as large as the map the network is built for, `m = C // r`. They come of
+    The filters are as large as the map the network is built for, `m = round(C ÷ r)`. They come of
     uniform positive draws by modified Gram–Schmidt in draw order; more channels than positions
     are served by independent groups of H·W filters. Each block draws its own.
 
@@ -32,19 +32,28 @@ class OrthogonalAttention(FilterGate):
     macs_formula = "C·H·W + 2C·m"
     deviations = (
         "where C is more than H·W and no multiple of it, the last group of filters is a partial one"
-        " (the official code would lack filters); m is rounded down, as everywhere here (the"
-        " official code rounds to nearest, the same for every multiple of r)"
+        " (the official code would lack filters); filters are as large as the map the network is"
+        " built for (the official code has 64, 32, 16 and 8 for its stages, whatever the image)"
     )
+    legal_sizes = "m ≥ 1"
 
     def __init__(self, shape: SlotShape, *, reduction: int) -> None:
         shares = paddle.rand((shape.channels, shape.height, shape.width)).numpy()
         draws = 1.0 - shares  # rand may be 0, and a filter of zeros has no norm
-        super().__init__(shape, orthonormal_filters(draws), shape.channels // reduction)
+        super().__init__(shape, orthonormal_filters(draws), _hidden(shape.channels, reduction))
+
+    @classmethod
+    def refuse_size(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> str | None:
+        """A hidden layer of no units is refused."""
+        reduction = int(options["reduction"])
+        if _hidden(shape.channels, reduction) < 1:
+            return f"{shape.channels} channels ÷ reduction {reduction} leaves no hidden unit"
+        return None
 
     @classmethod
     def cost(cls, shape: SlotShape, options: Mapping[str, OptionValue]) -> Cost:
         """The squeeze and two linear layers."""
-        hidden = shape.channels // int(options["reduction"])
+        hidden = _hidden(shape.channels, int(options["reduction"]))
         return cls.squeeze_cost(shape.channels, (shape.height, shape.width), hidden)
 
 
@@ -58,6 +67,11 @@ def orthonormal_filters(draws: npt.NDArray[np.floating]) -> Filters:
     size = height * width
     groups = [_gram_schmidt(rows[start : start + size]) for start in range(0, count, size)]
     return np.concatenate(groups).reshape(count, height, width)
+
+
+def _hidden(channels: int, reduction: int) -> int:
+    """The m of the docstring: rounded, halves to even, as the official code does it."""
+    return round(channels / reduction)
 
 
 def _gram_schmidt(rows: Filters) -> Filters:

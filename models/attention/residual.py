@@ -28,6 +28,7 @@ class ResidualControl(AttentionBlock):
     params_formula = "18C² + 4C"
     macs_formula = "18C²·H·W"
     insertion = "the identity: the last batch norm's scale is zero"
+    deviations = "the last ReLU is left out where the slot's map does not come out of one"
     control = True
 
     def __init__(self, shape: SlotShape) -> None:

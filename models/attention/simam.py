@@ -25,7 +25,8 @@ class SimpleAttention(AttentionBlock):
     legal_sizes = "H·W ≥ 2"
     insertion = (
         "the identity: it has nothing that could learn, so it is faded in: `x·(1 + a(σ(…) − 1))`"
-        " with `a` at 0, which `models.insertion.fade_in` takes to 1, the paper's block"
+        " with `a` at 0, which `models.insertion.fade_in` takes to 1, the paper's block; whoever"
+        " trains the network calls that, or `a` stays at 0"
     )
 
     def __init__(self, shape: SlotShape, *, e_lambda: float) -> None:  # noqa: ARG002

@@ -5,6 +5,7 @@ the functions. Nothing here knows a block's formula.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import paddle
@@ -32,10 +33,29 @@ def counted(network: nn.Layer, *inputs: paddle.Tensor | tuple[paddle.Tensor, ...
     with pytest.MonkeyPatch.context() as patch, paddle.no_grad():
         patch.setattr(paddle, "matmul", lambda *a, **k: macs.product(matmul, *a, **k))
         patch.setattr(F, "softmax", lambda *a, **k: macs.softmax(softmax, *a, **k))
+        for owner, name in _UNCOUNTED:
+            patch.setattr(owner, name, _refuse(name))
         network(*inputs)
     for hook in hooks:
         hook.remove()
     return Cost(trained, stats, macs.total)
+
+
+_UNCOUNTED = [
+    *((paddle, name) for name in ("bmm", "mm", "mv", "dot", "inner", "outer", "einsum", "addmm")),
+    *((paddle, name) for name in ("tensordot", "baddbmm") if hasattr(paddle, name)),
+    *((paddle.Tensor, name) for name in ("__matmul__", "matmul", "bmm", "mm", "mv", "dot")),
+    *((F, name) for name in ("bilinear", "scaled_dot_product_attention")),
+]
+
+
+def _refuse(name: str) -> Callable[..., None]:
+    """Products of other names would go uncounted, and a formula that forgets them would pass."""
+
+    def refused(*_: object, **__: object) -> None:
+        pytest.fail(f"{name} is not counted; write paddle.matmul")
+
+    return refused
 
 
 class _Macs:

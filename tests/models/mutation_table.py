@@ -37,7 +37,7 @@ PAGE = """\
 # Known wrong versions of the blocks
 
 Written by `make docs` from the tests' own lists; a test fails when this page is stale. Each row
-is a version of a block that keeps every shape and parameter and is wrong: mistakes of tutorials
+is a version of a block that takes and gives the same shapes and is wrong: mistakes of tutorials
 that people copy, and slips one could make. `tests/models/test_mutations.py` puts each in the
 block's place and sees that what is named here fails: the comparison with the NumPy reference
 that was written from the paper, the recorded numbers of the official implementation (where they

@@ -254,7 +254,7 @@ NO_MAPS = "needs earlier feature maps of the same block, and there are none"
         ("stage1.block1.before_add", "fca", {"dct_size": 6}, "they need 7×7"),
         ("stage1.block1.before_add", "fca", {"dct_size": 7, "frequencies": "top32"}, "evenly"),
         ("stage1.block1.before_add", "fca", {"dct_size": 7, "reduction": 17}, "no hidden unit"),
-        ("stage1.block1.before_add", "ortho", {"reduction": 17}, "leaves no hidden unit"),
+        ("stage1.block1.before_add", "ortho", {"reduction": 33}, "leaves no hidden unit"),
         ("stage1.block1.before_add", "cbam", {"reduction": 17}, "leaves no hidden unit"),
         ("stage4.block1.before_add", "simam", {}, "has no variance"),
         ("stage4.block1.before_add", "gc", {"ratio": 1.0}, "softmax over a single position"),

@@ -65,10 +65,10 @@ resnet18, cifar stem, width 0.0625, 10 classes, images 16 × 16
   add 1×1/2  the shortcut is a 1×1 convolution of stride 2
 
 [A] se(bias=false, reduction=2): Squeeze-and-excitation
-  stage1.block2.before_add    4 × 16 × 16       adds 16 parameters, 16 MACs
+  stage1.block2.before_add    4 × 16 × 16         adds 16 parameters, 16 MACs
 
 [B] gc(fusion=add, pooling=attention, ratio=0.5): Global context
-  stage4.block2.after_block   32 × 2 × 2        adds 1,137 parameters, 1,284 MACs
+  stage4.block2.after_block   32 × 2 × 2          adds 1,137 parameters, 1,284 MACs
 
 {44_622 + 16 + 1_137:,} trained parameters
 {44_622 + 16 + 1_137 + 600:,} in paddle.summary's way, batch-norm statistics included
@@ -106,7 +106,7 @@ alexnet, width 1, 10 classes, images 128 × 128
   →  a ReLU
 
 [A] bridge(activation=relu, reduction=16): Bridge attention (BA-Net)
-  stage3.block1.after_conv3   128 × 7 × 7       adds 5,168 parameters, 5,120 MACs
+  stage3.block1.after_conv3   128 × 7 × 7         adds 5,168 parameters, 5,120 MACs
 
 {7_524_042 + 5_168:,} trained parameters
 {7_524_042 + 5_168 + 48:,} in paddle.summary's way, batch-norm statistics included

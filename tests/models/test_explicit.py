@@ -54,6 +54,7 @@ def nothing_built(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 GROUP = "must be a group of `key: value`"
+BLOCK = "must be a block, as `se`"
 SE = "se(bias=false, reduction=16)"
 
 
@@ -185,8 +186,8 @@ def test_alexnet_with_bridge_attention() -> None:
         (2, "all.all.before_add: {}", ["add: one block sits in a slot, not 0"]),
         (2, "all.all.before_add: {se: [4]}", ["before_add.se", "is not allowed", GROUP]),
         (2, "all.all.before_add: {se: gc}", ["before_add.se", "'gc' is not allowed", GROUP]),
-        (2, "all.all.before_add: [se]", ["placements.all.all.before_add", "is not allowed", GROUP]),
-        (2, "all.all.before_add: 3", ["3 is not allowed", GROUP]),
+        (2, "all.all.before_add: [se]", ["placements.all.all.before_add", "is not allowed", BLOCK]),
+        (2, "all.all.before_add: 3", ["3 is not allowed", BLOCK]),
         (2, "all.all.before_add: true", ["True is not allowed"]),
         (2, "all.all.before_add:", ["None is not allowed"]),
         (3, "all.all.before_add: se\nall.all.before_add: gc", ["given again in line 3"]),

@@ -42,6 +42,13 @@ CASES: list[Case] = [
     ("gc", {"ratio": 0.25, "pooling": "average"}, {"P": 6}, ["2C·P + 3P + C"], ["2C·P"]),
     ("gc", {"ratio": 0.25}, {"P": 6}, ["2C·P + 3P + C", "C + 1"], ["2C·P", "(2C + 1)·H·W"]),
     (
+        "gc",
+        {"ratio": 0.25, "fusion": "mul+add"},
+        {"P": 6},
+        ["2C·P + 3P + C", "2C·P + 3P + C", "C + 1"],
+        ["2C·P", "2C·P", "(2C + 1)·H·W"],
+    ),
+    (
         "nonlocal",
         {},
         {"Ci": 12, "M": 64},

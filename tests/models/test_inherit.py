@@ -117,6 +117,19 @@ def test_weights_that_do_not_fit_change_nothing(
     assert all(np.array_equal(v.numpy(), before[k]) for k, v in network.state_dict().items())
 
 
+def test_random_numbers_drawn_afterwards_are_those_drawn_without() -> None:
+    """Candidates share them."""
+    config = thin("resnet18")
+    _, state = trained(config)
+    block = make_block("bat", {"s": 2, "k": 2, "dropout": 0.5})
+    network = build(single(config, Slot(2, 2, "after_block"), block), side_of(config), seed=0)
+    paddle.seed(3)
+    expected = paddle.rand([4]).numpy()
+    paddle.seed(3)
+    inherit(network, state)
+    assert np.array_equal(paddle.rand([4]).numpy(), expected)
+
+
 def test_filters_of_other_frequencies_are_refused() -> None:
     """They are no parameters, and with them the network would be another one."""
     config, slot = thin("resnet18"), Slot(2, 2, "after_block")

@@ -217,24 +217,32 @@ def _idle_parameters(name: str, options: dict[str, OptionValue], seed: int) -> s
     return idle
 
 
-def test_most_channels_of_an_inserted_bat_are_alive_after_some_steps() -> None:
+@pytest.mark.parametrize(
+    ("steps", "inserted"), [(5, 0.25), pytest.param(40, 0.5, marks=pytest.mark.slow)]
+)
+def test_most_channels_of_an_inserted_bat_stay_alive(steps: int, inserted: float) -> None:
     """Its last ReLU closes the channels whose shift falls before their scale has grown.
 
-    About one in seven, whatever the scale at insertion is between 1e-8 and 1e-5; a scale of zero
-    closes all of them. A mean of some networks, for a single one is a matter of rounding.
+    17 % in 5 steps and 35 % in 40, about the same for any scale at insertion up to 1e-5, none if
+    the block begins as drawn; a scale of zero closes all. A mean of some networks, for a single one
+    is a matter of rounding.
     """
-    dead = [_dead_channels(seed) for seed in range(4)]
-    assert np.mean(dead) <= 0.25
+    dead = [_dead_channels(seed, steps, as_drawn=False) for seed in range(4)]
+    assert np.mean(dead) <= inserted
+    assert _dead_channels(0, steps, as_drawn=True) == 0.0
 
 
-def _dead_channels(seed: int) -> float:
-    """The share of channels that are closed for all of 64 images after five steps."""
+def _dead_channels(seed: int, steps: int, *, as_drawn: bool) -> float:
+    """The share of channels that are closed for all of 64 images after so many steps."""
     config = thin("resnet18")
     _, state = trained(config)
     placement = Placement(Slot(2, 2, "after_block"), make_block("bat", FITTING["bat"]))
     network = build(Architecture(config, (placement,)), side_of(config), seed=seed)
-    inherit(network, state)
-    train(network, 5, seed=100 + 10 * seed)
+    if as_drawn:
+        network.set_state_dict(network.state_dict() | state)
+    else:
+        inherit(network, state)
+    train(network, steps, seed=100 + 10 * seed)
     ((_, layer),) = attention_layers(network)
     answers: list[np.ndarray] = []
     layer.restore.register_forward_post_hook(lambda _, __, out: answers.append(out.numpy()))

@@ -245,6 +245,8 @@ def test_bridge_attention(shape: SlotShape, batch: int, seed: int, options: Opti
         ("bat", {"r": 3, "k": 1}, 15),
         ("se", {"reduction": 4}, 11),
         ("ortho", {"reduction": 4}, 11),
+        ("ortho", {"reduction": 8}, 6),  # 5.6, rounded as the official code does
+        ("ortho", {"reduction": 18}, 2),  # 2.5
         ("fca", {"reduction": 4, "frequencies": "top1", "dct_size": 7}, 11),
         ("cbam", {"reduction": 4}, 11),
         ("bridge", {"reduction": 4}, 11),
@@ -256,6 +258,15 @@ def test_inner_channels(name: str, options: Options, inner: int) -> None:
     """45 channels, so that all divisions leave a rest; the references take what the layer has."""
     layer, _ = make(name, SlotShape(45, 4, 4, bridged=(7,)), options, None)
     assert _inner(name, layer) == inner
+
+
+def test_a_quotient_is_as_good_as_the_inner_channels_it_is_of() -> None:
+    """Of no pair of integers does rounding take a channel; 44 · (15 / 44) is below 15."""
+    for channels in range(1, 129):
+        for inner in range(1, channels + 1):
+            options = make_block("nonlocal", {"bottleneck_ratio": max(inner / channels, 1e-3)})
+            cost = block_class("nonlocal").cost(SlotShape(channels, 2, 2), dict(options.options))
+            assert cost.params == 4 * channels * inner + 3 * inner + channels + 2 * channels
 
 
 def _inner(name: str, layer: paddle.nn.Layer) -> int:

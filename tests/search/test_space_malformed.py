@@ -86,7 +86,7 @@ CASES = {
     "duplicate section": whole(LINES + "data: {}\n", 2, "data", "given again in line 13"),
     "number as key": at(12, "  3: 8", "keys must be words", "3"),
     "true as key": at(12, "  true: 8", "keys must be words"),
-    "list as key": at(12, "  ? [trials]\n  : 8", "keys must be words"),
+    "list as key": at(12, "  ? [trials]\n  : 8", "keys must be words, not a sequence"),
     "no placement": whole("search: {}\n", 1, "placement", "is missing"),
     "no attention": whole("search: {}\nplacement:\n  stages: [1]\n", 2, "attention", "is missing"),
     "no sections": whole("placement:\n", 1, "placement", "is missing"),
