@@ -14,12 +14,21 @@ class Augmentation(Section):
     """Random changes to training images; every one is off at 0 or `false`.
 
     `crop_padding`: pixels of zero padding around the image before a random crop of the old size.
-    `flip`: mirror left to right with probability one half.
+    `resized_crop`: the least share of the image that a random part stretched to its size has.
+    `flip`: mirror left to right with probability one half; `alternating` mirrors a random half of
+    the images in one epoch and the other half in the next.
+    `rotation`: up to so many degrees either way.
+    `brightness`, `contrast`, `saturation`: by a factor between 1 minus and 1 plus this.
     `cutout`: side in pixels of a square that is set to the channel mean.
     """
 
     crop_padding: Annotated[int, Field(ge=0, le=64)] = 4
-    flip: bool = True
+    resized_crop: Fraction = 0.0
+    flip: bool | Literal["alternating"] = True
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0.0
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
+    saturation: Annotated[float, Field(ge=0, le=1)] = 0.0
     cutout: Annotated[int, Field(ge=0, le=512)] = 0
 
 
@@ -62,6 +71,7 @@ class TrainingConfig(Section):
     `schedule` scales `learning_rate` step by step: `triangular` rises linearly over
     `warmup_fraction` of the steps and falls linearly to 0, `cosine` does the same with a half
     cosine, `step` divides by 10 at each fraction in `milestones`, `constant` leaves it alone.
+    `mixup`: the α of the Beta distribution by which images are mixed; 0 mixes none.
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -75,4 +85,5 @@ class TrainingConfig(Section):
     epochs: PositiveInt = 30
     batch_size: PositiveInt = 128
     label_smoothing: Fraction = 0.1
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     early_stopping: EarlyStopping = EarlyStopping()

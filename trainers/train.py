@@ -15,8 +15,12 @@ from paddle.nn import functional as F
 from trainers.config import TrainingConfig
 from trainers.data.batches import EvaluationBatches, TrainingBatches
 from trainers.messages import EpochResult
+from trainers.mixup import Mixture, mix, unmixed
 from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
+
+_MIXTURES = 0x6D6978
+"""Sets the draws of mixup apart from those of batches."""
 
 Array = npt.NDArray[Any]
 
@@ -89,21 +93,30 @@ class _Trainer:
         self.network.train()
         total, images = 0.0, 0
         steps = len(self.batches)
+        rng = np.random.default_rng([self.batches.seed, number, _MIXTURES])
         for step, (pixels, labels) in enumerate(self.batches.epoch(number), (number - 1) * steps):
             self.optimizer.set_lr(learning_rate(self.config, step, steps * self.config.epochs))
+            alpha = self.config.mixup
+            mixture = mix(pixels, labels, alpha, rng) if alpha else unmixed(pixels, labels)
             with self.quiet.training():
-                total += self._step(pixels, labels) * len(labels)
+                total += self._step(mixture) * len(labels)
             images += len(labels)
         return total / images, images
 
-    def _step(self, pixels: Array, labels: Array) -> float:
-        logits = self.network(as_input(pixels, self.image_size))
-        smoothing = self.config.label_smoothing
-        loss = F.cross_entropy(logits, paddle.to_tensor(labels), label_smoothing=smoothing)
+    def _step(self, mixture: Mixture) -> float:
+        logits = self.network(as_input(mixture.pixels, self.image_size))
+        loss = self._loss(logits, mixture.labels)
+        if mixture.share < 1:
+            others = self._loss(logits, mixture.others)
+            loss = mixture.share * loss + (1 - mixture.share) * others
         loss.backward()
         self.optimizer.step()
         self.optimizer.clear_grad()
         return float(loss)
+
+    def _loss(self, logits: paddle.Tensor, labels: Array) -> paddle.Tensor:
+        smoothing = self.config.label_smoothing
+        return F.cross_entropy(logits, paddle.to_tensor(labels), label_smoothing=smoothing)
 
 
 @paddle.no_grad()

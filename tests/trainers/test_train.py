@@ -15,6 +15,7 @@ from trainers.config import Augmentation, TrainingConfig
 from trainers.data.batches import EvaluationBatches, TrainingBatches
 from trainers.data.store import ImageSet
 from trainers.messages import EpochResult
+from trainers.mixup import Mixture
 from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
 from trainers.train import DivergedError, as_input, evaluate, make_optimizer, train
@@ -93,6 +94,38 @@ def test_label_smoothing_is_in_the_training_loss_alone(quiet: Quiet) -> None:
     smooth = curve(quiet, epochs=1, learning_rate=1e-9, label_smoothing=0.5)
     assert plain[0].val_loss == pytest.approx(smooth[0].val_loss, rel=1e-4)
     assert plain[0].train_loss != pytest.approx(smooth[0].train_loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_each_label_has_its_share_of_the_loss(quiet: Quiet, share: float) -> None:
+    """Where the other label is the true one, it alone counts at a share of 0."""
+    still = {"epochs": 1, "learning_rate": 1e-9, "label_smoothing": 0.0}
+    right, wrong = (curve(quiet, **still)[0].train_loss, _loss_of_wrong_labels(quiet, 1.0))
+    assert right != pytest.approx(wrong, rel=1e-2)
+    expected = share * wrong + (1 - share) * right
+    assert _loss_of_wrong_labels(quiet, share) == pytest.approx(expected, rel=1e-4)
+
+
+def _loss_of_wrong_labels(quiet: Quiet, share: float) -> float:
+    """The training loss where that share of it is of the other class's label."""
+
+    def mixture(pixels: Any, labels: Any, *_: object) -> Mixture:
+        return Mixture(pixels, 1 - labels, labels, share)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainers.train.mix", mixture)
+        config = {"epochs": 1, "learning_rate": 1e-9, "label_smoothing": 0.0, "mixup": 1.0}
+        return curve(quiet, **config)[0].train_loss
+
+
+def test_the_same_seed_mixes_the_same(quiet: Quiet) -> None:
+    first, second = (untimed(curve(quiet, epochs=2, mixup=0.5)) for _ in range(2))
+    assert first == second
+    assert first != untimed(curve(quiet, epochs=2))
+
+
+def test_it_learns_from_mixtures(quiet: Quiet) -> None:
+    assert curve(quiet, mixup=0.2, epochs=6)[-1].val_accuracy == 1.0
 
 
 def test_closed_early_it_trains_no_further(quiet: Quiet) -> None:

@@ -10,23 +10,45 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from trainers.config import Augmentation
+from trainers.data.colour import brighten, change_contrast, saturate
 from trainers.data.facts import Pixels
+from trainers.data.warp import random_boxes, resize_parts, rotate
 
 Positions = npt.NDArray[np.int64]
+Chosen = npt.NDArray[np.bool_]
+
+_JITTER = (("brightness", brighten), ("contrast", change_contrast), ("saturation", saturate))
 
 
 def augment(
-    images: Pixels, settings: Augmentation, mean: Sequence[float], rng: np.random.Generator
+    images: Pixels,
+    settings: Augmentation,
+    mean: Sequence[float],
+    rng: np.random.Generator,
+    mirrored: Chosen | None = None,
 ) -> Pixels:
-    """Crop, flip and cut out as `settings` say; `mean` [C] on a 0-1 scale fills the cutout."""
+    """Change images as `settings` say, in their order, with numbers from `rng`.
+
+    `mean` [C] on a 0-1 scale fills the cutout; `mirrored` [N] are the images to flip, where that is
+    not left to chance.
+    """
     count = len(images)
     height, width = images.shape[1:3]
     if settings.crop_padding:
         places = 2 * settings.crop_padding + 1
         top, left = rng.integers(0, places, count), rng.integers(0, places, count)
         images = crop(images, top, left, settings.crop_padding)
+    if settings.resized_crop:
+        boxes = random_boxes(count, (height, width), settings.resized_crop, rng)
+        images = resize_parts(images, boxes)
     if settings.flip:
-        images = flip(images, rng.random(count) < 0.5)
+        images = flip(images, rng.random(count) < 0.5 if mirrored is None else mirrored)
+    if settings.rotation:
+        images = rotate(images, rng.uniform(-settings.rotation, settings.rotation, count))
+    for name, change in _JITTER:
+        spread = getattr(settings, name)
+        if spread:
+            images = change(images, rng.uniform(1 - spread, 1 + spread, count))
     if settings.cutout:
         rows, columns = rng.integers(0, height, count), rng.integers(0, width, count)
         images = cutout(images, rows, columns, settings.cutout, mean)
@@ -47,7 +69,7 @@ def crop(images: Pixels, top: Positions, left: Positions, padding: int) -> Pixel
     return result
 
 
-def flip(images: Pixels, chosen: npt.NDArray[np.bool_]) -> Pixels:
+def flip(images: Pixels, chosen: Chosen) -> Pixels:
     """Mirror the images `chosen` [N] left to right."""
     result = images.copy()
     result[chosen] = images[chosen][:, :, ::-1]

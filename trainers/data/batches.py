@@ -12,6 +12,9 @@ from trainers.data.facts import Labels, Pixels
 from trainers.data.split import Indices
 from trainers.data.store import ImageSet
 
+_FLIPS = 0x666C6970
+"""Sets the draw of the alternating flip apart from those of epochs."""
+
 Batch = tuple[npt.NDArray[np.float32], Labels]
 
 
@@ -44,6 +47,14 @@ class TrainingBatches:
         self._batch_size = batch_size
         self._augmentation = augmentation
         self._seed = seed
+        # The images that an alternating flip mirrors in even epochs; in odd ones the others.
+        chance = np.random.default_rng([seed, _FLIPS]).random(len(image_set.labels))
+        self._mirrored = chance < 0.5
+
+    @property
+    def seed(self) -> int:
+        """What order and augmentation depend on, beside the epoch."""
+        return self._seed
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -55,8 +66,13 @@ class TrainingBatches:
         order = rng.permutation(self._indices)
         mean = self._source.image_set.mean
         for start in self._starts():
-            images, labels = self._source.gather(order[start : start + self._batch_size])
-            yield self._source.normalise(augment(images, self._augmentation, mean, rng)), labels
+            chosen = order[start : start + self._batch_size]
+            images, labels = self._source.gather(chosen)
+            mirrored = None
+            if self._augmentation.flip == "alternating":
+                mirrored = self._mirrored[chosen] ^ bool(number % 2)
+            images = augment(images, self._augmentation, mean, rng, mirrored)
+            yield self._source.normalise(images), labels
 
     def _starts(self) -> range:
         count = len(self._indices)

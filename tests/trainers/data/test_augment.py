@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +55,15 @@ def test_cutout_equals_one_pixel_at_a_time(shape: tuple, side: int) -> None:
 
 
 settings = st.builds(
-    Augmentation, crop_padding=st.integers(0, 4), flip=st.booleans(), cutout=st.integers(0, 5)
+    Augmentation,
+    crop_padding=st.integers(0, 4),
+    resized_crop=st.sampled_from([0.0, 0.3]),
+    flip=st.sampled_from([False, True, "alternating"]),
+    rotation=st.sampled_from([0.0, 30.0]),
+    brightness=st.sampled_from([0.0, 0.4]),
+    contrast=st.sampled_from([0.0, 0.4]),
+    saturation=st.sampled_from([0.0, 0.4]),
+    cutout=st.integers(0, 5),
 )
 
 
@@ -87,3 +96,25 @@ def test_every_offset_and_about_half_the_flips_occur() -> None:
         marked, Augmentation(crop_padding=0, flip=True), MEAN, np.random.default_rng(0)
     )
     assert 0.45 < (flipped[:, 4, 4, 0] == 255).mean() < 0.55
+
+
+@pytest.mark.parametrize(
+    "only",
+    [
+        {"crop_padding": 2},
+        {"resized_crop": 0.2},
+        {"flip": True},
+        {"rotation": 45},
+        {"brightness": 0.5},
+        {"contrast": 0.5},
+        {"saturation": 0.5},
+        {"cutout": 3},
+    ],
+)
+def test_each_setting_changes_most_images_and_each_differently(only: dict[str, object]) -> None:
+    images = np.repeat(pictures(0, 1, 8, 8), 40, axis=0)
+    off: dict[str, object] = {"crop_padding": 0, "flip": False}
+    settings = Augmentation.model_validate(off | only)
+    changed = augment(images, settings, MEAN, np.random.default_rng(0))
+    different = len(np.unique(changed.reshape(40, -1), axis=0))
+    assert different == 2 if "flip" in only else different > 15

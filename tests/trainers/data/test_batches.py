@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.errors import InputError
 from trainers.config import Augmentation
-from trainers.data.batches import EvaluationBatches, TrainingBatches, normalised
+from trainers.data.batches import Batch, EvaluationBatches, TrainingBatches, normalised
 from trainers.data.store import ImageSet
 
 OFF = Augmentation(crop_padding=0, flip=False, cutout=0)
@@ -70,6 +72,34 @@ def test_an_epoch_depends_on_seed_and_number_alone() -> None:
     for one, other in zip(first.epoch(2), resumed.epoch(2), strict=True):
         assert np.array_equal(one[0], other[0])
         assert np.array_equal(one[1], other[1])
+
+
+def test_an_alternating_flip_mirrors_each_image_every_other_epoch() -> None:
+    source = image_set()
+    marked = np.zeros_like(source.images)
+    marked[:, :, :4] = 255  # the left half
+    batches = TrainingBatches(
+        ImageSet(marked, source.labels, MEAN, DEVIATION, 30, ""),
+        np.arange(30),
+        batch_size=7,
+        augmentation=Augmentation(crop_padding=0, flip="alternating"),
+        seed=3,
+    )
+    even, odd, *again = (_dark_on_the_left(batches.epoch(number)) for number in range(4))
+    assert [even, odd] == again
+    assert even | odd == set(range(30))
+    assert not even & odd
+    assert 8 <= len(even) <= 22
+
+
+def _dark_on_the_left(epoch: Iterable[Batch]) -> set[int]:
+    """The labels of the images whose first pixel is dark."""
+    return {
+        label
+        for images, labels in epoch
+        for image, label in zip(images, labels.tolist(), strict=True)
+        if image[0, 0, 0] < 0
+    }
 
 
 @pytest.mark.parametrize(("seed", "number"), [(5, 1), (6, 0)])
