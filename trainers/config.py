@@ -72,6 +72,9 @@ class TrainingConfig(Section):
     `warmup_fraction` of the steps and falls linearly to 0, `cosine` does the same with a half
     cosine, `step` divides by 10 at each fraction in `milestones`, `constant` leaves it alone.
     `mixup`: the α of the Beta distribution by which images are mixed; 0 mixes none.
+    `norm_bias_factor`: how much higher the learning rate of the batch norms' shifts is; their
+    weight decay is divided by it, so that they decay as fast as the rest. `average`: the decay of
+    an exponential moving average of the weights, which is then what is validated; 0 has none.
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -86,4 +89,6 @@ class TrainingConfig(Section):
     batch_size: PositiveInt = 128
     label_smoothing: Fraction = 0.1
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
+    norm_bias_factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    average: Fraction = 0.0
     early_stopping: EarlyStopping = EarlyStopping()

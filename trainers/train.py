@@ -1,5 +1,6 @@
 """Training one network: an iterator of epochs, so that its driver can stop at any of them."""
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from trainers.average import WeightAverage
 from trainers.config import TrainingConfig
 from trainers.data.batches import EvaluationBatches, TrainingBatches
 from trainers.messages import EpochResult
@@ -44,12 +46,14 @@ def train(
     Raises DivergedError when a loss is not finite.
     """
     optimizer = make_optimizer(network, config)
-    trainer = _Trainer(network, batches, optimizer, config, image_size, quiet)
+    average = WeightAverage(network, config.average) if config.average else None
+    trainer = _Trainer(network, batches, optimizer, config, image_size, quiet, average)
     for epoch in range(1, config.epochs + 1):
         began = time.perf_counter()
         train_loss, images = trainer.epoch(epoch)
         trained = time.perf_counter()
-        val_accuracy, val_loss = evaluate(network, validation, image_size, quiet)
+        with average.applied() if average else contextlib.nullcontext():
+            val_accuracy, val_loss = evaluate(network, validation, image_size, quiet)
         if not math.isfinite(train_loss) or not math.isfinite(val_loss):
             raise DivergedError(
                 f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {val_loss}"
@@ -67,16 +71,31 @@ def train(
 
 def make_optimizer(network: nn.Layer, config: TrainingConfig) -> Any:
     """The configured optimizer over all parameters; weight decay is added to the gradient (L2)."""
-    common = {
+    common: dict[str, Any] = {
         "learning_rate": config.learning_rate,
         "parameters": network.parameters(),
         "weight_decay": config.weight_decay,
     }
+    if config.norm_bias_factor != 1:
+        common["parameters"] = _groups(network, config)
     if config.optimizer == "adam":
         return paddle.optimizer.Adam(**common)
     return paddle.optimizer.Momentum(
         momentum=config.momentum, use_nesterov=config.nesterov, **common
     )
+
+
+def _groups(network: nn.Layer, config: TrainingConfig) -> list[dict[str, Any]]:
+    """The batch norms' shifts apart; a group's learning rate is a factor on the optimizer's."""
+    kinds = (nn.BatchNorm1D, nn.BatchNorm2D)
+    norms = [layer for layer in network.sublayers() if isinstance(layer, kinds)]
+    shifts = [norm.bias for norm in norms if norm.bias is not None]
+    apart = {id(shift) for shift in shifts}
+    factor = config.norm_bias_factor
+    return [
+        {"params": [p for p in network.parameters() if id(p) not in apart]},
+        {"params": shifts, "learning_rate": factor, "weight_decay": config.weight_decay / factor},
+    ]
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,7 @@ class _Trainer:
     config: TrainingConfig
     image_size: int
     quiet: Quiet
+    average: WeightAverage | None
 
     def epoch(self, number: int) -> tuple[float, int]:
         """Trains one epoch, counted from 1: the mean loss of its images, and how many they were."""
@@ -112,6 +132,8 @@ class _Trainer:
         loss.backward()
         self.optimizer.step()
         self.optimizer.clear_grad()
+        if self.average is not None:
+            self.average.update()
         return float(loss)
 
     def _loss(self, logits: paddle.Tensor, labels: Array) -> paddle.Tensor:

@@ -128,6 +128,40 @@ def test_it_learns_from_mixtures(quiet: Quiet) -> None:
     assert curve(quiet, mixup=0.2, epochs=6)[-1].val_accuracy == 1.0
 
 
+def test_the_average_is_validated_and_changes_no_training(quiet: Quiet) -> None:
+    plain, averaged = curve(quiet, epochs=3), curve(quiet, epochs=3, average=0.9)
+    assert [r.train_loss for r in plain] == [r.train_loss for r in averaged]
+    assert all(a.val_loss != b.val_loss for a, b in zip(plain, averaged, strict=True))
+
+
+def test_norm_shifts_learn_faster_and_decay_alike() -> None:
+    """One step of plain descent: by the gradient of 1, and by the weight decay alone."""
+    rate, decay, factor = 0.25, 0.5, 8.0
+    for gradient in (1.0, 0.0):
+        network = nn.Sequential(nn.Conv2D(3, 4, 1), nn.BatchNorm2D(4), nn.Linear(4, 2))
+        before = _set_to_ones(network, gradient)
+        config = TrainingConfig(
+            learning_rate=1.0, momentum=0.0, nesterov=False, weight_decay=decay,
+            norm_bias_factor=factor,
+        )  # fmt: skip
+        optimizer = make_optimizer(network, config)
+        optimizer.set_lr(rate)  # as the schedule does at every step
+        optimizer.step()
+        for key in before:
+            own = factor if key == "1.bias" else 1.0
+            expected = 1.0 - rate * (own * gradient + decay)
+            np.testing.assert_allclose(network.state_dict()[key].numpy(), expected, atol=1e-6)
+
+
+def _set_to_ones(network: nn.Layer, gradient: float) -> list[str]:
+    """Every trained value, and `gradient` in its gradient; their names."""
+    trained = {key: p for key, p in network.named_parameters() if p.trainable}
+    for parameter in trained.values():
+        parameter.set_value(paddle.ones_like(parameter))
+    sum(gradient * parameter.sum() for parameter in trained.values()).backward()
+    return list(trained)
+
+
 def test_closed_early_it_trains_no_further(quiet: Quiet) -> None:
     network = build(Architecture(BACKBONE), SIDE, 0)
     config = TrainingConfig(epochs=50)
