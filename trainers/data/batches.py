@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from models.errors import InputError
 from trainers.config import Augmentation
-from trainers.data.augment import augment
+from trainers.data.augment import Chosen, augment
 from trainers.data.facts import Labels, Pixels
 from trainers.data.split import Indices
 from trainers.data.store import ImageSet
@@ -48,8 +48,10 @@ class TrainingBatches:
         self._augmentation = augmentation
         self._seed = seed
         # The images that an alternating flip mirrors in even epochs; in odd ones the others.
-        chance = np.random.default_rng([seed, _FLIPS]).random(len(image_set.labels))
-        self._mirrored = chance < 0.5
+        self._alternating: Chosen | None = None
+        if augmentation.flip == "alternating":
+            chance = np.random.default_rng([seed, _FLIPS]).random(len(image_set.labels))
+            self._alternating = chance < 0.5
 
     @property
     def seed(self) -> int:
@@ -69,8 +71,8 @@ class TrainingBatches:
             chosen = order[start : start + self._batch_size]
             images, labels = self._source.gather(chosen)
             mirrored = None
-            if self._augmentation.flip == "alternating":
-                mirrored = self._mirrored[chosen] ^ bool(number % 2)
+            if self._alternating is not None:
+                mirrored = self._alternating[chosen] ^ bool(number % 2)
             images = augment(images, self._augmentation, mean, rng, mirrored)
             yield self._source.normalise(images), labels
 
