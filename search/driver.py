@@ -231,5 +231,5 @@ def _fixed_proposals(space: Space) -> list[Proposal]:
     names = {architecture: name for name, architecture in space.candidates.items()}
     return [
         Proposal(architecture, roles.get(architecture, Role.CANDIDATE), names.get(architecture, ""))
-        for architecture in dict.fromkeys((*roles, *names))
+        for architecture in space.fixed
     ]
