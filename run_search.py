@@ -11,6 +11,7 @@ import platform
 import shlex
 import sys
 from collections import Counter
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, metavar="N", help="-o search.workers=N")
     parser.add_argument("--gpus-per-trial", metavar="X", help="-o search.gpus_per_trial=X")
     parser.add_argument("--fresh", action="store_true", help="set the old study aside, begin anew")
+    parser.add_argument(
+        "--no-estimate", action="store_true", help="do not measure how long it will take"
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser.parse_args(arguments)
 
@@ -107,7 +111,7 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
         _set_aside(folder)
     run_folder.prepare(folder)
     with run_folder.lock(folder, f"process {os.getpid()} on {platform.node()}"):
-        _search_in(folder, space, interruption)
+        _search_in(folder, space, interruption, estimated=not given.no_estimate)
 
 
 def _set_aside(folder: Path) -> None:
@@ -118,8 +122,11 @@ def _set_aside(folder: Path) -> None:
         print(f"--fresh: the old study of {folder} is now in {left}")
 
 
-def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None:
+def _search_in(
+    folder: Path, space: "Space", interruption: Interruption, *, estimated: bool
+) -> None:
     from search.candidates import count_architectures
+    from search.inherited import agree_on_start, given_start
     from search.ledger import Ledger
     from trainers.data.search_split import describe_split
     from trainers.data.store import prepare
@@ -127,17 +134,21 @@ def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None
 
     file = space.file
     data_folder = prepare(file.data, _say)
+    start = given_start(space)
     split = describe_split(file.data, data_folder)
     with interruption.shield():
         ledger = Ledger.open(folder, space.objective_names, file.fingerprint)
+    agree_on_start(ledger, start, folder)
     ledger.note("data", split)
     ledger.note("machine", describe_machine())
     ledger.note("search", file.search.model_dump(mode="json") | {"trials": space.trials})
     ledger.note("source", str(space.source))
     ledger.note("command", shlex.join(["python", *sys.argv]))
     ledger.note("architectures", count_architectures(space))
+    if estimated:
+        _estimate(space, ledger, data_folder)
     try:
-        _run(space, ledger, data_folder, interruption)
+        _run(space, ledger, (folder, data_folder), interruption)
     except BaseException:
         with contextlib.suppress(Exception):  # why the search ended matters more
             _report(folder, ledger, file.data.validation_images)
@@ -146,20 +157,55 @@ def _search_in(folder: Path, space: "Space", interruption: Interruption) -> None
     _refuse_all_failed(ledger)
 
 
-def _run(space: "Space", ledger: "Ledger", data_folder: Path, interruption: Interruption) -> None:
+def _estimate(space: "Space", ledger: "Ledger", data_folder: Path) -> None:
+    """Says how long the search will take, if there is anything left to do."""
+    from search import estimate
+    from trainers.step_processes import StepProcesses, StepTimeError
+
+    trials = ledger.trials()
+    left = estimate.trials_left(space, trials, ledger.facts("architectures"))
+    if not left:
+        return
+    cores = len(os.sched_getaffinity(0))
+    with StepProcesses(estimate.process_count(space.file.search, cores)) as processes:
+        from reports.estimate_view import estimate_lines, no_estimate
+        from reports.plain_view import write_line
+        from search.runner import expected_workers  # Ray's import takes as long as theirs
+
+        try:
+            measured = processes.measure(estimate.measured_tasks(space, data_folder))
+        except StepTimeError as error:
+            write_line(sys.stdout, no_estimate(str(error)))
+            return
+    train_images = ledger.facts("data")["train_images"]
+    work = replace(
+        estimate.work_left(space, trials, left, train_images),
+        workers=expected_workers(space.file.search),
+        cores=cores,
+    )
+    made = estimate.estimate(space, work, estimate.mean_cost(measured))
+    ledger.note("estimate", asdict(made))
+    for line in estimate_lines(made):
+        write_line(sys.stdout, line)
+
+
+def _run(
+    space: "Space", ledger: "Ledger", folders: tuple[Path, Path], interruption: Interruption
+) -> None:
     from reports.console import ViewSettings, open_view
     from search.driver import Driver
+    from search.inherited import FILE
     from search.runner import expected_workers, run
 
+    folder, data_folder = folders
     settings = ViewSettings(
         study=ledger.study.study_name,
         trials=space.trials,
-        epochs=space.file.training.epochs,
         workers=expected_workers(space.file.search),
         objectives=space.objective_names,
     )
     with open_view(sys.stdout, settings) as view:
-        driver = Driver(space, ledger, data_folder, view)
+        driver = Driver(space, ledger, data_folder, view, weights=folder / FILE)
         view.known(driver.trials)
         if driver.done:
             view.notice("the study already holds its trials; raise search.trials for more")

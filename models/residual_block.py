@@ -89,7 +89,9 @@ class ResidualBlock(SlottedLayer):
         """`[N, inputs, H, W]` to `[N, planes · expansion, ⌈H/stride⌉, ⌈W/stride⌉]`."""
         out = x
         earlier: tuple[paddle.Tensor, ...] = ()
-        for conv, norm, position in zip(self.convs, self.norms, self.positions[:-1], strict=True):
+        # Not strict: Paddle exports no other zip, and the last position has no convolution.
+        layers = zip(self.convs, self.norms, self.positions)  # noqa: B905
+        for conv, norm, position in layers:
             out = self._attend(position, norm(conv(out)), earlier)
             if position != "before_add":
                 out = F.relu(out)

@@ -18,6 +18,7 @@ from paddle.vision.models.resnet import model_urls
 
 from models.array_pickle import ArrayUnpickler
 from models.backbone import BackboneNetwork
+from models.checksum import refuse_damaged
 from models.errors import InputError
 from models.insertion import inherit
 from models.residual_network import ResidualNetwork
@@ -33,12 +34,17 @@ _STEMS = {(3, 3): "cifar", (7, 7): "imagenet"}
 
 
 def load_weights(
-    network: BackboneNetwork, path: Path, *, new_classifier: bool = False
+    network: BackboneNetwork,
+    path: Path,
+    *,
+    new_classifier: bool = False,
+    images: paddle.Tensor | None = None,
 ) -> tuple[str, ...]:
     """Gives `network` the weights in a file: `.safetensors` by our names, `.pdparams` by Paddle's.
 
     Blocks of attention that the file does not hold become identities (`models.insertion.inherit`).
-    `new_classifier`: the last layer stays as it was drawn, for other classes than the file's.
+    `new_classifier`: the last layer stays as it was drawn, for other classes than the file's;
+    `images`: as for `inherit`.
     Returns the names of what does not come from the file: layers made identities, and `classifier`.
     Raises InputError where anything else of the network or of the file has no counterpart.
     """
@@ -47,9 +53,9 @@ def load_weights(
         if isinstance(network, ResidualNetwork) and any(k.startswith("layer1.") for k in arrays):
             arrays = from_paddle(network, arrays)
         if not new_classifier:
-            return inherit(network, arrays)
+            return inherit(network, arrays, images)
         own = {k: v for k, v in network.state_dict().items() if k.startswith("classifier.")}
-        return (*inherit(network, {**arrays, **own}), "classifier")
+        return (*inherit(network, {**arrays, **own}, images), "classifier")
     except InputError as error:
         hint = _stem_hint(str(error), network, arrays)
         misfit = "do not fit" in str(error) and "classifier." in str(error)
@@ -101,6 +107,7 @@ def _read(path: Path) -> Arrays:
         raise InputError("weights are read from .safetensors and .pdparams files")
     if not path.stat().st_size:
         raise InputError("the file is empty")
+    refuse_damaged(path)
     arrays = readers[path.suffix](path)
     for name in arrays:
         if not name.isprintable():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
 from reports.study import Study
-from reports.wording import count, milliseconds, percent, points
+from reports.wording import count, latency, percent, points
 from search.front import front
 from search.trial import Role, Trial
 
@@ -116,7 +116,7 @@ def _cost(trial: Trial, name: str) -> float:
 def _pick(study: Study, trial: Trial) -> str:
     costs = [f"{trial.params:,} parameters", f"{count(trial.macs)} MACs"]
     if trial.latency_ms is not None:
-        costs.append(milliseconds(trial.latency_ms))
+        costs.append(latency(trial))
     text = f"trial {trial.number}, `{trial.title}`: "
     text += f"{percent(trial.val_accuracy)}, {', '.join(costs)}"
     baseline = study.baseline

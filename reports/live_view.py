@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.progress import Progress, ViewSettings
-from reports.wording import count, duration, milliseconds, percent
+from reports.wording import count, duration, latency, percent
 from search.trial import State, Trial
 
 REFRESHES_PER_SECOND = 2
@@ -85,10 +85,10 @@ class LiveView:
         """What is shown at this moment."""
         wide = self._console.width >= NARROW
         with self._lock:
-            progress, epochs = self._progress, self._settings.epochs
+            progress = self._progress
             running = [progress.running[number] for number in sorted(progress.running)]
             parts: list[RenderableType] = [_header(progress)]
-            parts += _section("running", _running_table(running[:MOST_RUNNING], epochs, wide=wide))
+            parts += _section("running", _running_table(running[:MOST_RUNNING], wide=wide))
             if len(running) > MOST_RUNNING:
                 parts.append(Text(f"… and {len(running) - MOST_RUNNING} more", style="dim"))
             if progress.last:
@@ -128,9 +128,10 @@ def _grid(*columns: str) -> Table:
     return table
 
 
-def _running_table(trials: Sequence[Trial], epochs: int, *, wide: bool) -> Table:
+def _running_table(trials: Sequence[Trial], *, wide: bool) -> Table:
     table = _grid("trial", "placement", "epoch", "accuracy", *(["latency"] if wide else []))
     for trial in trials:
+        epochs = trial.epochs
         done = f"{len(trial.curve)}/{epochs}"
         cells = [
             Text(str(trial.number)),
@@ -138,7 +139,7 @@ def _running_table(trials: Sequence[Trial], epochs: int, *, wide: bool) -> Table
             Text(f"{_bar(len(trial.curve), epochs)} {done}" if wide else done),
             Text(percent(trial.val_accuracy, 1)),
         ]
-        table.add_row(*cells, *([Text(milliseconds(trial.latency_ms))] if wide else []))
+        table.add_row(*cells, *([Text(latency(trial))] if wide else []))
     return table
 
 
@@ -166,5 +167,5 @@ def _front_table(trials: Sequence[Trial], *, wide: bool) -> Table:
             Text(percent(trial.val_accuracy, 1)),
             Text(count(trial.params)),
         ]
-        table.add_row(*cells, *([Text(milliseconds(trial.latency_ms))] if wide else []))
+        table.add_row(*cells, *([Text(latency(trial))] if wide else []))
     return table

@@ -7,11 +7,12 @@ from reports.answer import accuracy_with_noise, answer
 from reports.gains import gain_over
 from reports.protocol import how_measured, how_sure, how_to_go_on
 from reports.study import Study
+from reports.warm_start import inherits, warm_start, warning
 from reports.wording import (
     UNKNOWN,
     count,
-    latency_with_p90,
-    milliseconds,
+    latency,
+    latency_with_interval,
     number_of,
     objectives_in_words,
     percent,
@@ -31,15 +32,21 @@ def report(study: Study) -> str:
     """The report in Markdown; the same text for the same ledger."""
     sections = [
         [f"# {study.name}", "", _question(study)],
-        ["## Answer", "", *answer(study)],
+        ["## Answer", "", *answer(study), *_doubts(study)],
         [f"![Accuracy against parameters and latency]({PICTURE})"],
         ["## Front", "", *_front(study)],
         ["## What else was tried", "", *_counts(study), *_dominated(study), *_others(study)],
+        *([["## Warm starts", "", *warm_start(study)]] if inherits(study) else []),
         ["## How it was measured", "", *how_measured(study)],
         ["## How sure one can be", "", *how_sure(study)],
         ["## How to go on", "", *how_to_go_on(study)],
     ]
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+
+
+def _doubts(study: Study) -> list[str]:
+    doubt = warning(study)
+    return ["", doubt] if doubt else []
 
 
 def _question(study: Study) -> str:
@@ -87,7 +94,7 @@ def _row(study: Study, trial: Trial, remark: str) -> str:
         _gain(study, trial),
         f"{trial.params:,}",
         count(trial.macs),
-        latency_with_p90(trial),
+        latency_with_interval(trial),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -155,7 +162,7 @@ def _dominated_row(study: Study, trial: Trial) -> str:
         percent(trial.val_accuracy),
         _gain(study, trial),
         f"{trial.params:,}",
-        milliseconds(trial.latency_ms),
+        latency(trial),
     ]
     return f"| {' | '.join(cells)} |"
 

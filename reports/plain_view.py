@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Self, TextIO
 
 from reports.progress import Progress, ViewSettings
-from reports.wording import duration, milliseconds, percent
+from reports.wording import duration, latency, percent
 from search.trial import State, Trial
 
 _ENDINGS = {
@@ -44,9 +44,9 @@ class PlainView:
         self._progress.advanced(trial)
         done = len(trial.curve)
         if done:
-            news = f"epoch {done}/{self._settings.epochs}: {percent(trial.val_accuracy, 1)}"
+            news = f"epoch {done}/{trial.epochs}: {percent(trial.val_accuracy, 1)}"
         else:
-            news = f"latency {milliseconds(trial.latency_ms)}"
+            news = f"latency {latency(trial)}"
         self._line(f"trial {trial.number} {news}")
 
     def trial_ended(self, trial: Trial) -> None:
@@ -65,10 +65,14 @@ class PlainView:
     def _line(self, text: str) -> None:
         progress = self._progress
         far = f"{progress.trained}/{self._settings.trials}"
-        line = f"[{far} {duration(progress.elapsed_seconds)}] {text}"
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        try:
-            self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-            self._stream.flush()
-        except BrokenPipeError:  # as in `… | head`: nobody reads on, but the search goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        write_line(self._stream, f"[{far} {duration(progress.elapsed_seconds)}] {text}")
+
+
+def write_line(stream: TextIO, line: str) -> None:
+    """Writes a line, whatever the stream can encode, and whether or not anybody reads it."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+        stream.flush()
+    except BrokenPipeError:  # as in `… | head`: nobody reads on, but the search goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -15,13 +15,12 @@ LAST_ENDED = 5
 class ViewSettings:
     """What a view needs to know of a search beforehand.
 
-    `trials` is how many are to be trained in all, `epochs` those of a full training; `objectives`
-    as a ledger has them, `val_accuracy` among them; `clock` gives seconds.
+    `trials` is how many are to be trained in all; `objectives` as a ledger has them,
+    `val_accuracy` among them; `clock` gives seconds.
     """
 
     study: str
     trials: int
-    epochs: int
     workers: int
     objectives: tuple[str, ...]
     clock: Callable[[], float] = field(default=time.monotonic)
@@ -58,7 +57,7 @@ class Progress:
         began_at = self._began_at.pop(trial.number, None)
         self._ended[trial.number] = trial
         self.last.append(trial)
-        if began_at is not None and trial.state.trained:
+        if began_at is not None and trial.counts:
             self._wall_seconds.append(self.settings.clock() - began_at)
 
     @property
@@ -71,7 +70,7 @@ class Progress:
     @property
     def trained(self) -> int:
         """How many of `settings.trials` have ended."""
-        return sum(trial.state.trained for trial in self._ended.values())
+        return sum(trial.counts for trial in self._ended.values())
 
     @property
     def front(self) -> list[Trial]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.gains import half_width
+from reports.latency_protocol import how_latency_was_measured, impossibly_fast, meanwhile
 from reports.study import Facts, Study
 from reports.wording import code, number_of
 from search.trial import Role, State, Trial
@@ -24,7 +25,7 @@ def how_measured(study: Study) -> list[str]:
         "Space file": code(study.source) if study.source else "",
         "Command": code(study.command) if study.command else "",
         "Workers": _workers(study.trials),
-        "Latency": _latency(study.trials),
+        "Latency": how_latency_was_measured(study),
     }
     return [f"- **{name}:** {text}" for name, text in bullets.items() if text]
 
@@ -43,8 +44,8 @@ def how_sure(study: Study) -> list[str]:
         "- The front is picked by the same validation images it is shown with, from many "
         "candidates, so its best accuracies are a little too good.",
         "- No network was trained or evaluated on the test split.",
-        f"- Latency was measured {_meanwhile(study.trials)}; compare it within this study only.",
-        *_impossibly_fast(study),
+        f"- Latency was measured {meanwhile(study.trials)}; compare it within this study only.",
+        *impossibly_fast(study.trials, study.baseline),
     ]
 
 
@@ -90,28 +91,6 @@ def _listed_left(study: Study) -> int | None:
     return max(study.architectures - len(tried) + control, len(study.trials) - len(ended))
 
 
-def _impossibly_fast(study: Study) -> list[str]:
-    """How far measured latencies are off: what contains the baseline cannot be faster than it."""
-    reference = study.baseline.latency_ms if study.baseline else None
-    if not reference:
-        return []
-    faster = [
-        1 - trial.latency_ms / reference
-        for trial in study.trials
-        if trial.role is not Role.BASELINE and trial.state is not State.FAILED
-        if trial.latency_ms is not None and trial.latency_ms < reference
-    ]
-    if not faster:
-        return []
-    many = len(faster)
-    who = "1 network that contains" if many == 1 else f"{many} networks that contain"
-    up_to = "by" if many == 1 else "by up to"
-    return [
-        f"- {who} the baseline measured faster than it, {up_to} {100 * max(faster):.1f} %: latency "
-        "differences of that size are noise here."
-    ]
-
-
 def _listed(facts: Facts) -> str:
     """`name cifar10, split_seed 0, …` in the words of the space file."""
     return ", ".join(f"{key} `{_shown(value)}`" for key, value in _flat(facts) if value is not None)
@@ -148,34 +127,6 @@ def _workers(trials: tuple[Trial, ...]) -> str:
     }
     text = "; ".join(sorted(kinds))
     return f"{text} (several kinds: their times do not compare)" if len(kinds) > 1 else text
-
-
-def _latency(trials: tuple[Trial, ...]) -> str:
-    known = [trial.latency for trial in trials if trial.latency]
-    if not known:
-        return ""
-    runs = sorted(latency.runs for latency in known)
-    many = str(runs[0]) if runs[0] == runs[-1] else f"{runs[0]} to {runs[-1]}"
-    batches = ", ".join(str(batch) for batch in sorted({latency.batch for latency in known}))
-    sizes = ", ".join(f"{s} × {s}" for s in sorted({latency.image_size for latency in known}))
-    return (
-        f"median of {many} forward passes, the quietest of five blocks after a warm-up, in eval "
-        f"mode, batch {batches}, "
-        f"{sizes} pixels, on the worker's device, before the training, {_meanwhile(trials)}"
-    )
-
-
-def _meanwhile(trials: tuple[Trial, ...]) -> str:
-    """What the machine did while latencies were measured."""
-    quiet = [trial.latency.quiet for trial in trials if trial.latency]
-    if quiet and all(quiet):
-        return "while this program's other trainings on the machine were held off"
-    if any(quiet):
-        return (
-            f"in {sum(quiet)} of {len(quiet)} trials while this program's other trainings on the "
-            "machine were held off, in the rest while they ran"
-        )
-    return "while other trainings ran on the machine"
 
 
 def _typical_accuracy(study: Study) -> float:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from reports.answer import noise_sentence
 from reports.gains import Gain, baseline_of, controls_of, gain_over
-from reports.wording import UNKNOWN, count, milliseconds, percent, points, role_marker
+from reports.wording import UNKNOWN, count, latency, percent, points, role_marker
 from search.front import front
 from search.trial import Trial
 
@@ -69,7 +69,7 @@ def _table(rows: Sequence[Row], *, wide: bool) -> Table:
             percent(trial.val_accuracy),
             _gain(gain, " ± ", "\nwithin noise"),
             f"{trial.params:,}",
-            milliseconds(trial.latency_ms),
+            latency(trial),
             count(trial.macs),
         ]
         table.add_row(*map(Text, [str(trial.number), role, *placement, *numbers]))
@@ -87,7 +87,7 @@ def _narrow_table(rows: Sequence[Row]) -> Table:
             percent(trial.val_accuracy),
             _gain(gain, "±", "\nnoise"),
             count(trial.params),
-            milliseconds(trial.latency_ms),
+            latency(trial),
         ]
         table.add_row(*map(Text, cells))
     return table

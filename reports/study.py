@@ -18,18 +18,23 @@ Facts = Mapping[str, Any]
 class Study:
     """A study at one moment.
 
-    `space` is what all trials share, as the space file says it; `machine`, `data` and `search`
-    hold what the search noted and may lack any key. `architectures` is how many the space holds,
-    `folder` the run's folder as it was given, `command` what the search was started with.
+    `trials` are those that contend; `scratch` those that check warm starts: the training that the
+    inherited weights come from, and candidates that were trained from scratch as well.
+    `space` is what all trials share, as the space file says it; `machine`, `data`, `search` and
+    `latency_model` hold what the search noted and may lack any key. `architectures` is how many
+    the space holds, `folder` the run's folder as it was given, `command` what the search was
+    started with.
     """
 
     name: str
     objectives: tuple[str, ...]
     trials: tuple[Trial, ...]
     space: Facts
+    scratch: tuple[Trial, ...] = ()
     machine: Facts = field(default_factory=dict)
     data: Facts = field(default_factory=dict)
     search: Facts = field(default_factory=dict)
+    latency_model: Facts = field(default_factory=dict)
     source: str | None = None
     command: str | None = None
     architectures: int | None = None
@@ -41,14 +46,17 @@ class Study:
         ledger = Ledger.read(run_folder)
         source, command = ledger.facts("source"), ledger.facts("command")
         architectures = ledger.facts("architectures")
+        trials = ledger.trials()
         return cls(
             name=run_folder.resolve().name,
             objectives=ledger.objectives,
-            trials=tuple(ledger.trials()),
+            trials=tuple(trial for trial in trials if trial.role.contends),
+            scratch=tuple(trial for trial in trials if not trial.role.contends),
             space=ledger.space,
             machine=ledger.facts("machine") or {},
             data=ledger.facts("data") or {},
             search=ledger.facts("search") or {},
+            latency_model=ledger.facts("latency_model") or {},
             source=None if source is None else str(source),
             command=None if command is None else str(command),
             architectures=None if architectures is None else int(architectures),
@@ -62,9 +70,8 @@ class Study:
 
     @property
     def epochs(self) -> int | None:
-        """Epochs of a full training."""
-        epochs: int | None = self.space.get("training", {}).get("epochs")
-        return epochs
+        """Epochs of a trial's full training; None where there is no trial."""
+        return next((trial.epochs for trial in self.trials), None)
 
     @property
     def seed(self) -> int | None:

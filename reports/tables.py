@@ -29,6 +29,10 @@ TRIAL_COLUMNS: Mapping[str, str] = {
     "summary_params": "Int64",
     "macs": "Int64",
     "latency_ms": "Float64",
+    "latency_source": "string",
+    "latency_ratio": "Float64",
+    "latency_ratio_interval": "Float64",
+    "latency_control": "Float64",
     "latency_p90_ms": "Float64",
     "epochs": "Int64",
     "train_seconds": "Float64",
@@ -46,7 +50,11 @@ FRONT_COLUMNS: Mapping[str, str] = {
 
 
 def trials_table(trials: Iterable[Trial]) -> pd.DataFrame:
-    """One row per trial, by number. Accuracies are fractions, `epochs` are those that were done."""
+    """One row per trial, by number.
+
+    Accuracies are fractions, `epochs` are those that were done. `latency_ratio` is to the plain
+    backbone, ± `latency_ratio_interval`; `latency_control` is that of two plain backbones.
+    """
     rows = [_trial_row(trial) for trial in sorted(trials, key=lambda trial: trial.number)]
     return _frame(rows, TRIAL_COLUMNS)
 
@@ -94,6 +102,10 @@ def _trial_row(trial: Trial) -> dict[str, object]:
         "summary_params": trial.summary_params,
         "macs": trial.macs,
         "latency_ms": trial.latency_ms,
+        "latency_source": _source(trial),
+        "latency_ratio": latency.ratio if latency else None,
+        "latency_ratio_interval": latency.ratio * latency.half_width if latency else None,
+        "latency_control": latency.control if latency else None,
         "latency_p90_ms": latency.p90_ms if latency else None,
         "epochs": len(trial.curve),
         "train_seconds": trial.train_seconds if trial.curve else None,
@@ -102,6 +114,12 @@ def _trial_row(trial: Trial) -> dict[str, object]:
         "device": worker.device if worker else None,
         "host": worker.host if worker else None,
     }
+
+
+def _source(trial: Trial) -> str | None:
+    if trial.latency_ms is None:
+        return None
+    return "predicted" if trial.latency_predicted else "measured"
 
 
 def _gain_row(trial: Trial, baseline: Trial | None, images: int) -> dict[str, object]:

@@ -30,12 +30,17 @@ def milliseconds(value: float | None) -> str:
     return f"{value:,.0f} ms" if value >= 1000 else f"{value:#.3g}".rstrip(".") + " ms"
 
 
-def latency_with_p90(trial: Trial) -> str:
-    """A trial's median latency and the time that 9 in 10 passes took at most."""
+def latency(trial: Trial) -> str:
+    """A trial's latency, marked where it was predicted: `~10.4 ms`."""
+    return ("~" if trial.latency_predicted else "") + milliseconds(trial.latency_ms)
+
+
+def latency_with_interval(trial: Trial) -> str:
+    """A trial's latency with its 95 % interval and the time that 9 in 10 passes took at most."""
     if trial.latency is None:
-        return UNKNOWN
+        return latency(trial)
     p90 = milliseconds(trial.latency.p90_ms).removesuffix(" ms")
-    return f"{milliseconds(trial.latency_ms)} (p90 {p90})"
+    return f"{latency(trial)} ± {100 * trial.latency.half_width:.1f} % (p90 {p90})"
 
 
 def code(text: str) -> str:
@@ -92,4 +97,10 @@ def block_type(architecture: Architecture) -> str:
 
 def role_marker(trial: Trial) -> str:
     """The role where it is worth a word, with a mark: `★ baseline`, `◆ control`."""
-    return {Role.BASELINE: "★ baseline", Role.CONTROL: "◆ control"}.get(trial.role, "")
+    marks = {
+        Role.BASELINE: "★ baseline",
+        Role.CONTROL: "◆ control",
+        Role.ORIGIN: "baseline from scratch",
+        Role.CHECK: "from scratch, to check the order",
+    }
+    return marks.get(trial.role, "")

@@ -23,7 +23,7 @@ def write_report(run_folder: Path) -> Path:
     folder = run_folder / FOLDER
     front = front_table(study.trials, study.objectives, study.validation_images)
     texts = {
-        "trials.csv": to_csv(trials_table(study.trials)),
+        "trials.csv": to_csv(trials_table((*study.trials, *study.scratch))),
         "pareto.csv": to_csv(front),
         "report.md": report(study),
     }

@@ -6,16 +6,25 @@ for does not exist. A placement in a slot that is already taken is dropped.
 """
 
 import itertools
-from collections.abc import Iterator
-
-import optuna
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from models.architecture import Architecture, Placement, Slot
 from models.attention import make_block
 from search.space import BlockChoices, Space
 
 
-def choose(space: Space, trial: optuna.Trial) -> Architecture:
+class Chooser(Protocol):
+    """What chooses the value of a parameter: an `optuna.Trial`, or what answers like one."""
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """A number from `low` to `high`."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of `choices`."""
+
+
+def choose(space: Space, trial: Chooser) -> Architecture:
     """The architecture whose parameters the sampler behind `trial` chooses: never the baseline.
 
     That one is always in the study, and nothing is cheaper: a sampler that may choose it does.
@@ -34,7 +43,7 @@ def choose(space: Space, trial: optuna.Trial) -> Architecture:
     return Architecture(space.file.backbone, tuple(placed.values()))
 
 
-def _choose_block(space: Space, slot: Slot, index: int, trial: optuna.Trial) -> BlockChoices:
+def _choose_block(space: Space, slot: Slot, index: int, trial: Chooser) -> BlockChoices:
     """The block type at `slot`; slots that allow the same types share one parameter."""
     by_name = {choices.name: choices for choices in space.choices_at[slot]}
     everything = {choices.name for at_slot in space.choices_at.values() for choices in at_slot}

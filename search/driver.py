@@ -9,19 +9,24 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models import build
+from search import agenda
 from search.early_stopping import reason_to_stop
 from search.events import Silent, Watcher
+from search.front import may_be_on_front
+from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
 from search.proposer import Proposer
 from search.space import Space
 from search.trial import Role, State, Trial
-from trainers.messages import Answer, EpochResult, Failed, Measured, Task
+from trainers.config import BASELINE
+from trainers.messages import Answer, Built, EpochResult, Failed, Measured, Saved, Task
 
 MAX_INFEASIBLE_IN_A_ROW = 500
+OUT_OF_TIME = "search.timeout_minutes are over"
 
 
 class NoTask(enum.Enum):
@@ -40,7 +45,10 @@ class Assignment:
 
 
 class Driver:
-    """One run of a search over one study."""
+    """One run of a search over one study.
+
+    `weights`: the file that the baseline's weights are written to, where candidates inherit them.
+    """
 
     def __init__(
         self,
@@ -48,23 +56,29 @@ class Driver:
         ledger: Ledger,
         data_folder: Path,
         watcher: Watcher | None = None,
+        *,
         clock: Callable[[], float] = time.monotonic,
+        weights: Path | None = None,
     ) -> None:
         self._space, self._ledger, self._data_folder = space, ledger, data_folder
+        self._weights = weights
+        self._start = ledger.start
         self._watcher: Watcher = watcher or Silent()
         self._clock, self._began = clock, clock()
         self._proposer = Proposer(space, ledger)
         self._trials = {trial.number: trial for trial in ledger.trials()}
+        file = space.file
+        self._latencies = Latencies(
+            file.latency, file.data.image_size, file.objectives.max_latency_ms
+        )
+        self._latencies.measured(self._trials.values())
         self._running: set[int] = set()
         self._infeasible_in_a_row = 0
         self._gave_up: str | None = None
-        held = {trial.architecture_id for trial in self._trials.values()}
+        self._origin_failed = False
         self._again = deque(n for n, t in self._trials.items() if t.state is State.RUNNING)
-        self._fixed = deque(
-            proposal
-            for proposal in _fixed_proposals(space)
-            if proposal.architecture.architecture_id not in held
-        )
+        self._fixed = deque(agenda.fixed(space, self._held()))
+        self._checks: deque[Proposal] | None = None
 
     @property
     def trials(self) -> list[Trial]:
@@ -74,7 +88,9 @@ class Driver:
     @property
     def done(self) -> bool:
         """Whether the study already holds the trials it is to hold."""
-        return not self._again and self._has_its_trials()
+        if self._again or not self._has_its_trials():
+            return False
+        return not agenda.checks(self._space, self.trials)
 
     def next_task(self) -> Assignment | NoTask:
         """The next candidate to train; it is in the ledger when this returns."""
@@ -82,6 +98,8 @@ class Driver:
             number = self._again.popleft()
             self._ledger.restart(number)
             return self._assign(number)
+        if self._start is None and self._space.file.training.start == BASELINE:
+            return self._origin()
         while not self._has_its_trials():
             reason = self._why_no_more()
             if reason is not None:
@@ -92,20 +110,46 @@ class Driver:
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
-        return self._nothing()
+        return self._next_check()
+
+    def _origin(self) -> Assignment | NoTask:
+        """The training that all others wait for."""
+        if self._running:
+            return NoTask.LATER
+        if self._origin_failed:
+            return self._give_up("the baseline that all others start from could not be trained")
+        if self._out_of_time():
+            return self._give_up(OUT_OF_TIME)
+        return self._assign(self._enter(Proposal(self._space.baseline, Role.ORIGIN)))
+
+    def _next_check(self) -> Assignment | NoTask:
+        """A candidate from scratch, once all others have ended."""
+        if self._running and self._checks is None:
+            return NoTask.LATER
+        if self._checks is None:
+            self._checks = deque(agenda.checks(self._space, self.trials))
+        if not self._checks:
+            return self._nothing()
+        if self._out_of_time():
+            return self._give_up(OUT_OF_TIME)
+        return self._assign(self._enter(self._checks.popleft()))
 
     def answered(self, number: int, answer: Answer) -> bool:
         """Takes in a worker's answer; whether the worker should go on with this trial."""
         if number not in self._running:
             return False
-        if isinstance(answer, Failed):
-            return self._fail(number, answer)
-        if isinstance(answer, Measured):
-            self._ledger.measured(number, answer)
-            return self._feasible(number)
-        if not math.isfinite(answer.val_accuracy):
-            return self._fail(number, Failed(_no_number(answer)))
-        return self._epoch(number, answer)
+        match answer:
+            case Failed():
+                return self._fail(number, answer)
+            case Built():
+                self._ledger.built(number, answer.worker)
+                return True
+            case Measured():
+                return self._measured(number, answer)
+            case Saved():
+                return self._saved(number, answer)
+            case EpochResult():
+                return self._epoch(number, answer)
 
     def lost(self, number: int, reason: str) -> None:
         """Takes in that the worker of a trial died."""
@@ -113,8 +157,26 @@ class Driver:
             self._fail(number, Failed(reason))
 
     def _fail(self, number: int, failed: Failed) -> bool:
+        trial = self._trials[number]
+        if trial.latency_predicted and trial.has_all_epochs:
+            self._watcher.notice(f"trial {number} could not be measured: {failed.reason}")
+            return self._complete(number)  # it is trained, and its latency predicted
+        self._origin_failed |= trial.role is Role.ORIGIN
         self._ledger.fail(number, failed)
         return self._end(number)
+
+    def _saved(self, number: int, answer: Saved) -> bool:
+        self._start = answer.start
+        self._ledger.note_start(answer.start)
+        return self._complete(number)
+
+    def _measured(self, number: int, answer: Measured) -> bool:
+        self._ledger.measured(number, answer.latency)
+        going_on = self._feasible(number)
+        self._latencies.measured(self._trials.values())
+        if going_on and self._trials[number].has_all_epochs:
+            return self._complete(number)
+        return going_on
 
     def _feasible(self, number: int) -> bool:
         trial = self._refresh(number)
@@ -128,18 +190,35 @@ class Driver:
         return True
 
     def _epoch(self, number: int, result: EpochResult) -> bool:
+        if not math.isfinite(result.val_accuracy):
+            return self._fail(number, Failed(_no_number(result)))
         curve = (*self._trials[number].curve, result)
         self._ledger.epoch(number, curve)
         trial = self._refresh(number)
         self._watcher.trial_advanced(trial)
-        if len(curve) >= self._space.file.training.epochs:
-            self._ledger.complete(number)
-            return self._end(number)
+        if trial.has_all_epochs:
+            return self._is_awaited(trial) or self._complete(number)
         reason = self._reason_to_stop(trial)
         if reason is not None:
             self._ledger.stop(number, reason)
             return self._end(number)
         return True
+
+    def _is_awaited(self, trial: Trial) -> bool:
+        """Whether a trained trial's worker has more to say: where the weights are, or a latency.
+
+        The latency is measured of those that may be on the front and had it only predicted.
+        """
+        if trial.role is Role.ORIGIN:
+            return True
+        if not trial.latency_predicted:
+            return False
+        at_best = replace(trial, latency_ms=self._latencies.at_best(trial))
+        return may_be_on_front(at_best, self._trials.values(), self._space.objective_names)
+
+    def _complete(self, number: int) -> bool:
+        self._ledger.complete(number)
+        return self._end(number)
 
     def _reason_to_stop(self, trial: Trial) -> str | None:
         if trial.role is not Role.CANDIDATE:
@@ -152,8 +231,9 @@ class Driver:
     def _has_its_trials(self) -> bool:
         if self._fixed and not self._space.slots and self._space.file.search.trials is None:
             return False  # all that are listed, whatever else the study holds
-        spent = sum(trial.state.trained for trial in self._trials.values())
-        return spent + len(self._running) >= self._space.trials
+        spent = sum(trial.counts for trial in self._trials.values())
+        running = sum(self._trials[number].role.contends for number in self._running)
+        return spent + running >= self._space.trials
 
     def _out_of_time(self) -> bool:
         minutes = self._space.file.search.timeout_minutes
@@ -172,7 +252,7 @@ class Driver:
     def _why_no_more(self) -> str | None:
         """Why no candidate is begun though the study is short of trials; None to go on."""
         if self._out_of_time():
-            return "search.timeout_minutes are over"
+            return OUT_OF_TIME
         if self._infeasible_in_a_row >= MAX_INFEASIBLE_IN_A_ROW:
             return f"{MAX_INFEASIBLE_IN_A_ROW} in a row were over budget"
         baselines = [t for t in self._trials.values() if t.role is Role.BASELINE and t.over_budget]
@@ -183,30 +263,48 @@ class Driver:
     def _next_proposal(self) -> Proposal | None:
         if self._fixed:
             return self._fixed.popleft()
-        return self._proposer.propose({t.architecture_id for t in self._trials.values()})
+        return self._proposer.propose(self._held())
+
+    def _held(self) -> set[str]:
+        """What has been tried, by ids."""
+        return {t.architecture_id for t in self._trials.values() if t.role.contends}
 
     def _enter(self, proposal: Proposal) -> int:
-        image_size = self._space.file.data.image_size
-        number = self._ledger.begin(proposal, build.cost(proposal.architecture, image_size))
-        self._proposer.entered(self._ledger, number)
+        cost = build.cost(proposal.architecture, self._space.file.data.image_size)
+        predicted = self._predicted_ms(proposal)
+        epochs = agenda.recipe(self._space.file.training, proposal.role).epochs
+        number = self._ledger.begin(proposal, cost, epochs, predicted)
         trial = self._refresh(number)
         if trial.state is State.INFEASIBLE:
             self._infeasible_in_a_row += 1
             self._watcher.trial_ended(trial)
         return number
 
+    def _predicted_ms(self, proposal: Proposal) -> float | None:
+        if proposal.role is not Role.CANDIDATE:
+            return None  # what others are compared with is measured
+        before = self._latencies.facts
+        predicted = self._latencies.predict(proposal.architecture, self._ledger.reference_ms)
+        if self._latencies.facts != before:
+            self._ledger.note("latency_model", self._latencies.facts)
+        return predicted
+
     def _assign(self, number: int) -> Assignment:
         self._running.add(number)
         trial = self._refresh(number)
         self._watcher.trial_began(trial)
-        file = self._space.file
+        file, origin = self._space.file, trial.role is Role.ORIGIN
         task = Task(
             architecture=trial.architecture,
             data=file.data,
             data_folder=str(self._data_folder),
-            training=file.training,
+            training=agenda.recipe(file.training, trial.role),
             seed=file.search.seed,
             device="gpu" if file.search.gpus_per_trial else "cpu",
+            latency=file.latency,
+            measure_first=trial.latency_ms is None and trial.role.contends,
+            start=self._start if trial.role.contends else None,
+            save_to=str(self._weights) if origin and self._weights else None,
         )
         return Assignment(number, task)
 
@@ -216,20 +314,9 @@ class Driver:
 
     def _end(self, number: int) -> bool:
         self._running.discard(number)
-        self._proposer.ended(self._ledger, number)
         self._watcher.trial_ended(self._refresh(number))
         return False
 
 
 def _no_number(result: EpochResult) -> str:
     return f"the validation accuracy of epoch {result.epoch} is {result.val_accuracy}"
-
-
-def _fixed_proposals(space: Space) -> list[Proposal]:
-    """What is tried before the sampler is asked: backbone, residual control, listed candidates."""
-    roles = {space.baseline: Role.BASELINE, space.control: Role.CONTROL}
-    names = {architecture: name for name, architecture in space.candidates.items()}
-    return [
-        Proposal(architecture, roles.get(architecture, Role.CANDIDATE), names.get(architecture, ""))
-        for architecture in space.fixed
-    ]

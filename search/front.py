@@ -30,3 +30,12 @@ def front(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
         trial for trial, mine in known if not any(dominates(other, mine) for _, other in known)
     ]
     return sorted(members, key=lambda trial: (-(trial.val_accuracy or 0.0), trial.params))
+
+
+def may_be_on_front(trial: Trial, trials: Iterable[Trial], objectives: Sequence[str]) -> bool:
+    """Whether no eligible one of `trials` beats `trial`, which need not have ended itself."""
+    mine = losses(trial, objectives)
+    if mine is None or trial.over_budget:
+        return False
+    rated = (losses(other, objectives) for other in trials if other.eligible)
+    return not any(other is not None and dominates(other, mine) for other in rated)

@@ -3,13 +3,11 @@
 A trial is entered in one write, with its architecture and its costs, before anything is trained.
 """
 
-import contextlib
 import dataclasses
 import json
 import logging
-import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,16 +15,20 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from models.architecture import Architecture
 from models.cost import Cost
 from models.errors import InputError, StorageError
+from search.database import open_sqlite, refuse_foreign, storage_errors
+from search.records import Records
 from search.trial import Role, State, Trial
-from trainers.messages import EpochResult, Failed, Latency, Measured, Worker
+from trainers.messages import EpochResult, Failed, Latency, Start, Worker
 
 DATABASE = "study.db"
 CONSTRAINTS = "constraints"  # the system attribute the dashboard reads feasibility from
+CANDIDATE = "candidate"
+REFERENCE = "latency_reference_ms"
+START = "start"
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -70,10 +72,9 @@ class Ledger:
 
     def __init__(self, study: optuna.Study, storage: optuna.storages.BaseStorage) -> None:
         self.study = study
-        self._storage = storage
-        attributes = study.user_attrs
-        self.objectives: tuple[str, ...] = tuple(attributes["objectives"])
-        self.space: dict[str, Any] = attributes["space"]
+        self._records = Records(study, storage)
+        self.objectives: tuple[str, ...] = tuple(self._records.facts["objectives"])
+        self.space: dict[str, Any] = self._records.facts["space"]
         budgets = self.space["objectives"]
         self.budgets = Budgets(budgets["max_params"], budgets["max_latency_ms"])
 
@@ -94,8 +95,8 @@ class Ledger:
             path.unlink()  # a study without a trial holds nothing to lose
         unfinished = path.with_suffix(".begun")
         unfinished.unlink(missing_ok=True)
-        with _storage_errors(path):
-            storage = _sqlite(unfinished)
+        with storage_errors(path):
+            storage = open_sqlite(unfinished)
             costs = len(objectives) - 1
             directions = [StudyDirection.MAXIMIZE] + [StudyDirection.MINIMIZE] * costs
             study = optuna.create_study(
@@ -117,85 +118,121 @@ class Ledger:
         path = folder / DATABASE
         if not path.exists():
             raise InputError(f"{folder}: there is no study here ({DATABASE} is missing)")
-        with _storage_errors(path):
-            _refuse_foreign(path)
-            storage = _sqlite(path)
+        with storage_errors(path):
+            refuse_foreign(path)
+            storage = open_sqlite(path)
             study = optuna.load_study(study_name=None, storage=storage)
             return cls(study, storage)
 
     def note(self, key: str, value: object) -> None:
         """Writes a fact about the whole study, such as its data and its machine."""
-        with _storage_errors():
-            self.study.set_user_attr(key, value)
+        self._records.note(key, value)
 
     def facts(self, key: str) -> Any:
         """What `note` wrote; None where nothing was."""
-        return self.study.user_attrs.get(key)
+        return self._records.facts.get(key)
+
+    @property
+    def start(self) -> Start | None:
+        """The weights that candidates inherit; None where there are none, or none yet."""
+        noted = self.facts(START)
+        return Start(**noted) if noted else None
+
+    def note_start(self, start: Start) -> None:
+        """Records the weights that candidates inherit."""
+        self.note(START, dataclasses.asdict(start))
 
     def trials(self) -> list[Trial]:
         """All trials by number."""
-        with _storage_errors():
-            frozen = self.study.get_trials(deepcopy=False)
-        return [
-            _read(trial, self.budgets) for trial in frozen if "architecture" in trial.user_attrs
-        ]
+        return [_read(trial, self.budgets) for trial in self._records.trials]
 
     def trial(self, number: int) -> Trial:
         """One trial."""
         return _read(self.frozen(number), self.budgets)
 
-    def frozen(self, number: int) -> FrozenTrial:
-        """The trial as Optuna holds it."""
-        return self._storage.get_trial(self._trial_id(number))
+    @property
+    def frozen_trials(self) -> list[FrozenTrial]:
+        """All trials as Optuna holds them; not to be changed."""
+        return self._records.trials
 
-    def begin(self, proposal: Proposal, cost: Cost) -> int:
+    def frozen(self, number: int) -> FrozenTrial:
+        """The trial as Optuna holds it; not to be changed."""
+        return self._records.trials[number]
+
+    def begin(
+        self, proposal: Proposal, cost: Cost, epochs: int, latency_ms: float | None = None
+    ) -> int:
         """Enters a trial, RUNNING or, over a budget that is already known, INFEASIBLE.
 
-        The baseline and the controls are trained whatever they cost. Returns the trial's number.
+        `epochs` are those of its full training; `latency_ms`: what the predictor says, None where
+        it says nothing. What candidates are compared with is trained whatever it costs. Returns the
+        trial's number.
         """
-        over = self.budgets.exceeded(cost.params, None)
+        over = self.budgets.exceeded(cost.params, latency_ms)
         refused = bool(over) and proposal.role is Role.CANDIDATE
-        attributes = _attributes(proposal, cost)
+        attributes = _attributes(proposal, cost, epochs)
+        if latency_ms is not None:
+            attributes |= {"latency_ms": latency_ms, "predicted_ms": latency_ms}
         if refused:
-            attributes |= {"outcome": State.INFEASIBLE.value, "reason": _over_budget(over)}
+            predicted = " (predicted)" if "max_latency_ms" in over else ""
+            reason = _over_budget(over) + predicted
+            attributes |= {"outcome": State.INFEASIBLE.value, "reason": reason}
+        constraints = self._constraints(cost.params, latency_ms)
         trial = optuna.trial.create_trial(
             state=TrialState.PRUNED if refused else TrialState.RUNNING,
             params=dict(proposal.parameters),
             distributions=dict(proposal.distributions),
             user_attrs=attributes,
-            system_attrs={
-                **proposal.system_attributes,
-                CONSTRAINTS: self._constraints(cost.params, None),
-            },
+            system_attrs=dict(proposal.system_attributes)
+            | ({CONSTRAINTS: constraints} if constraints else {}),
         )
-        with _storage_errors():
-            self.study.add_trial(trial)
-            return len(self.study.get_trials(deepcopy=False)) - 1
+        return self._records.add(trial)
 
     def restart(self, number: int) -> None:
         """Forgets what an interrupted trial had reached; it is trained again from the start."""
-        self._set(number, "curve", [])
+        self._records.set(number, "curve", [])
 
-    def measured(self, number: int, measured: Measured) -> None:
-        """Records latency and worker of a trial that is about to be trained."""
-        self._set(number, "latency_ms", measured.latency.median_ms)
-        self._set(number, "latency", dataclasses.asdict(measured.latency))
-        self._set(number, "worker", dataclasses.asdict(measured.worker))
+    def built(self, number: int, worker: Worker) -> None:
+        """Records which worker has a trial."""
+        self._records.set(number, "worker", dataclasses.asdict(worker))
+
+    def measured(self, number: int, latency: Latency) -> None:
+        """Records a trial's latency: its ratio times the study's latency of the plain backbone.
+
+        That one is the first the study measured, so that what else the machine does later, or how
+        fast another machine is, does not come between its trials.
+        """
+        if self.reference_ms is None:
+            self.note(REFERENCE, latency.reference_ms)
+        latency_ms = latency.ratio * (self.reference_ms or latency.reference_ms)
+        self._records.set(number, "latency_ms", latency_ms)
+        self._records.set(number, "latency", dataclasses.asdict(latency))
         params = self.frozen(number).user_attrs["params"]
-        constraints = self._constraints(params, measured.latency.median_ms)
-        with _storage_errors():
-            self._storage.set_trial_system_attr(self._trial_id(number), CONSTRAINTS, constraints)
+        constraints = self._constraints(params, latency_ms)
+        if constraints:
+            self._records.set_system(number, CONSTRAINTS, constraints)
+
+    @property
+    def reference_ms(self) -> float | None:
+        """The plain backbone's latency that ratios are multiplied with; None before the first."""
+        value: float | None = self.facts(REFERENCE)
+        return value
 
     def epoch(self, number: int, curve: Sequence[EpochResult]) -> None:
         """Records the learning curve so far."""
-        self._set(number, "curve", [dataclasses.asdict(epoch) for epoch in curve])
+        self._records.set(number, "curve", [dataclasses.asdict(epoch) for epoch in curve])
 
     def complete(self, number: int) -> None:
-        """Ends a trial that was trained for all its epochs."""
+        """Ends a trial that was trained for all its epochs.
+
+        One that does not contend is PRUNED for Optuna, whose front and samplers are not to see it.
+        """
         trial = self.trial(number)
+        if not trial.role.contends:
+            self._end(number, State.COMPLETE, "", TrialState.PRUNED)
+            return
         values = [trial.objective(name) for name in self.objectives]
-        with _storage_errors():
-            self.study.tell(number, [v for v in values if v is not None], TrialState.COMPLETE)
+        self._records.end(number, TrialState.COMPLETE, [v for v in values if v is not None])
 
     def stop(self, number: int, reason: str) -> None:
         """Ends a trial whose training was given up."""
@@ -208,24 +245,14 @@ class Ledger:
     def fail(self, number: int, failed: Failed) -> None:
         """Ends a trial that went wrong."""
         if failed.details:
-            self._set(number, "traceback", failed.details)
+            self._records.set(number, "traceback", failed.details)
         self._end(number, State.FAILED, failed.reason, TrialState.FAIL)
 
     def _end(self, number: int, outcome: State, reason: str, state: TrialState) -> None:
-        self._set(number, "outcome", outcome.value)
-        self._set(number, "reason", reason)
-        with _storage_errors():
-            self.study.tell(number, state=state)
-
-    def _set(self, number: int, key: str, value: object) -> None:
-        with _storage_errors():
-            self._storage.set_trial_user_attr(self._trial_id(number), key, value)
-
-    def _trial_id(self, number: int) -> int:
-        with _storage_errors():
-            return self._storage.get_trial_id_from_study_id_trial_number(
-                self.study._study_id, number
-            )
+        self._records.set(number, "outcome", outcome.value)
+        if reason:
+            self._records.set(number, "reason", reason)
+        self._records.end(number, state)
 
     def _constraints(self, params: float, latency_ms: float | None) -> list[float]:
         over = self.budgets.exceeded(params, latency_ms)
@@ -236,17 +263,21 @@ class Ledger:
         return [over.get(name, 1.0) - 1.0 for name, limit in limits.items() if limit is not None]
 
 
-def _attributes(proposal: Proposal, cost: Cost) -> dict[str, Any]:
+def _attributes(proposal: Proposal, cost: Cost, epochs: int) -> dict[str, Any]:
+    """What is known of a trial from the start; few keys, since a database takes time for each."""
     architecture = proposal.architecture
     return {
         "role": proposal.role.value,
-        "name": proposal.name,
-        "architecture": json.loads(architecture.to_json()),
-        "architecture_id": architecture.architecture_id,
         "placements": architecture.describe(),
         "params": cost.params,
-        "summary_params": cost.summary_params,
         "macs": cost.macs,
+        CANDIDATE: {
+            "name": proposal.name,
+            "architecture": json.loads(architecture.to_json()),
+            "architecture_id": architecture.architecture_id,
+            "summary_params": cost.summary_params,
+            "epochs": epochs,
+        },
     }
 
 
@@ -258,28 +289,32 @@ def _read(frozen: FrozenTrial, budgets: Budgets) -> Trial:
     try:
         return _read_attributes(frozen, budgets)
     except (KeyError, TypeError, ValueError) as error:
-        message = f"trial {frozen.number} of the study was not written by this program"
+        message = f"trial {frozen.number} was not written by this program, or by an older version"
         raise StorageError(f"{message}: {type(error).__name__}: {error}") from error
 
 
 def _read_attributes(frozen: FrozenTrial, budgets: Budgets) -> Trial:
     attributes = frozen.user_attrs
+    candidate = attributes[CANDIDATE]
     latency = attributes.get("latency")
     worker = attributes.get("worker")
     trial = Trial(
         number=frozen.number,
         state=_state(frozen),
         role=Role(attributes["role"]),
-        name=attributes.get("name", ""),
-        architecture=Architecture.from_json(json.dumps(attributes["architecture"])),
+        name=candidate["name"],
+        architecture=Architecture.from_json(json.dumps(candidate["architecture"])),
         params=attributes["params"],
-        summary_params=attributes["summary_params"],
+        summary_params=candidate["summary_params"],
         macs=attributes["macs"],
+        latency_ms=attributes.get("latency_ms"),
         latency=Latency(**latency) if latency else None,
         worker=Worker(**worker) if worker else None,
         curve=tuple(EpochResult(**epoch) for epoch in attributes.get("curve", ())),
         reason=attributes.get("reason", ""),
         over_budget=(),
+        epochs=candidate["epochs"],
+        predicted_ms=attributes.get("predicted_ms"),
     )
     over = budgets.exceeded(trial.params, trial.latency_ms)
     return dataclasses.replace(trial, over_budget=tuple(over.items()))
@@ -291,42 +326,6 @@ def _state(frozen: FrozenTrial) -> State:
     if frozen.state.is_finished():
         return State(frozen.user_attrs.get("outcome", State.FAILED.value))
     return State.RUNNING
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Raises ValueError for a database without studies, which Optuna would write its tables into.
-
-    `mode=rw` never makes a file, and rolls back what a killed program left half written.
-    """
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection:
-        query = "SELECT count(*) FROM sqlite_master WHERE name = 'studies'"
-        if connection.execute(query).fetchone() == (0,):
-            raise ValueError("it has no table of studies")
-
-
-def _sqlite(path: Path) -> optuna.storages.BaseStorage:
-    """SQLite that waits 30 s for another process's lock before it gives up."""
-    options = {"connect_args": {"timeout": 30}}
-    return optuna.storages.get_storage(
-        optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
-    )
-
-
-@contextlib.contextmanager
-def _storage_errors(path: Path | None = None) -> Iterator[None]:
-    """Turns what the database says into StorageError; `path` where it is being opened."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
-        cause = error.__cause__ or error
-        what = f"{path} cannot be used as a study" if path else "the study cannot be written"
-        message = f"{what}: {cause}; is the disk full or the file damaged or locked?"
-        raise StorageError(message) from error
-    except (ValueError, KeyError) as error:
-        if path is None:
-            raise
-        raise StorageError(f"{path} holds no study of this program: {error}") from error
 
 
 def _other_space(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

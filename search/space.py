@@ -18,8 +18,8 @@ from models.options import OptionError
 from models.registry import UnknownEntryError
 from models.shorthand import Word, nearest_position, position_list, selected, slots_named
 from models.yaml_input import Document, override, read_yaml, validate
+from search.recipe import refuse_recipe
 from search.space_file import PlacementRules, SpaceFile
-from trainers.data.store import DATA_SETS
 
 DEFAULT_TRIALS = 50
 
@@ -136,7 +136,7 @@ def check_space(document: Document) -> Space:
     plan = read_plan(document, file.backbone, file.data.image_size)
     choices_at = _sampled(document, file, plan) if file.placement else {}
     candidates = read_candidates(document, file.candidates, file.backbone, plan)
-    _refuse_data(document, file)
+    refuse_recipe(document, file)
     control_slot = _control_slot(document, file, plan, choices_at)
     return Space(document.source, file, tuple(choices_at), choices_at, candidates, control_slot)
 
@@ -303,24 +303,6 @@ def _refuse_budgets(
             f"the smallest candidate {least:,}"
         )
         raise InputError(document.problem(("objectives", "max_params"), message))
-
-
-def _refuse_data(document: Document, file: SpaceFile) -> None:
-    facts, data = DATA_SETS[file.data.name], file.data
-    if file.backbone.classes != facts.classes:
-        message = f"{file.backbone.classes} is not allowed: {data.name} has {facts.classes} classes"
-        raise InputError(document.problem(("backbone", "classes"), message))
-    left = facts.train.images - data.validation_images
-    train = left if data.train_images is None else data.train_images
-    if train > left or left < 1:
-        message = (
-            f"{train:,} and {data.validation_images:,} validation images are more than the "
-            f"{facts.train.images:,} of {data.name}'s training split"
-        )
-        raise InputError(document.problem(("data", "train_images"), message))
-    if file.training.batch_size > train:
-        message = f"{file.training.batch_size:,} is more than the {train:,} training images"
-        raise InputError(document.problem(("training", "batch_size"), message))
 
 
 def _control_slot(

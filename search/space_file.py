@@ -8,7 +8,7 @@ from models.architecture import Backbone
 from models.explicit import Candidates
 from models.sections import Section
 from models.shorthand import Word
-from trainers.config import DataConfig, PositiveInt, TrainingConfig
+from trainers.config import DataConfig, LatencyConfig, PositiveInt, TrainingConfig
 
 Count = Annotated[int, Field(ge=1, le=1000)]
 OptionRanges = Annotated[
@@ -91,6 +91,7 @@ class SpaceFile(Section):
     placement: PlacementRules | None = None
     candidates: Candidates = Field(default_factory=dict)
     training: TrainingConfig = TrainingConfig()
+    latency: LatencyConfig = LatencyConfig()
     objectives: Objectives = Objectives()
     search: SearchConfig = SearchConfig()
 

@@ -29,25 +29,40 @@ class State(enum.StrEnum):
 
     @property
     def trained(self) -> bool:
-        """Whether training time was spent: such trials count towards `search.trials`."""
+        """Whether training time was spent."""
         return self in {State.COMPLETE, State.STOPPED, State.FAILED}
 
 
 class Role(enum.StrEnum):
-    """Why a trial is in the study: proposed by the sampler, or there to be compared with."""
+    """Why a trial is in the study: proposed by the sampler, or there to be compared with.
+
+    Where candidates inherit the baseline's weights, the ORIGIN is the training these come from,
+    and a CHECK a candidate that is trained from scratch as well.
+    """
 
     CANDIDATE = "candidate"
     BASELINE = "baseline"
     CONTROL = "control"
+    ORIGIN = "origin"
+    CHECK = "check"
+
+    @property
+    def contends(self) -> bool:
+        """Whether its trials count and may be on the front: those trained by the study's recipe."""
+        return self not in {Role.ORIGIN, Role.CHECK}
 
 
 @dataclass(frozen=True)
 class Trial:
     """One row of the ledger; costs are known from the start, the rest as it comes.
 
-    `name` is what a space file calls a candidate that it lists, else empty.
+    `name` is what a space file calls a candidate that it lists, else empty. `epochs` are those of
+    its full training.
     `params` are trained parameters, `summary_params` includes batch-norm statistics, as
-    `paddle.summary` counts. `over_budget` maps each budget that is exceeded to value ÷ budget.
+    `paddle.summary` counts. `latency_ms` is measured where there is a `latency`, else predicted
+    (`search.latency_model`), and None where neither is; `predicted_ms` is kept when it is measured
+    after all. `over_budget` maps each budget that is
+    exceeded to value ÷ budget.
     """
 
     number: int
@@ -57,12 +72,15 @@ class Trial:
     params: int
     summary_params: int
     macs: int
+    latency_ms: float | None
     latency: Latency | None
     worker: Worker | None
     curve: tuple[EpochResult, ...]
     reason: str
     over_budget: tuple[tuple[str, float], ...]
+    epochs: int
     name: str = ""
+    predicted_ms: float | None = None
 
     @property
     def architecture_id(self) -> str:
@@ -84,9 +102,9 @@ class Trial:
         return self.curve[-1].val_accuracy if self.curve else None
 
     @property
-    def latency_ms(self) -> float | None:
-        """Median latency; None where it was not measured."""
-        return self.latency.median_ms if self.latency else None
+    def latency_predicted(self) -> bool:
+        """Whether `latency_ms` comes from the predictor."""
+        return self.latency_ms is not None and self.latency is None
 
     @property
     def train_seconds(self) -> float:
@@ -100,9 +118,19 @@ class Trial:
         return images / self.train_seconds if self.train_seconds else None
 
     @property
+    def counts(self) -> bool:
+        """Whether it counts towards `search.trials`."""
+        return self.state.trained and self.role.contends
+
+    @property
     def eligible(self) -> bool:
         """Whether the trial may be on the front: fully trained and within every budget."""
-        return self.state is State.COMPLETE and not self.over_budget
+        return self.state is State.COMPLETE and not self.over_budget and self.role.contends
+
+    @property
+    def has_all_epochs(self) -> bool:
+        """Whether it was trained to the end, whatever is left to be done."""
+        return len(self.curve) >= self.epochs
 
     def objective(self, name: str) -> float | None:
         """The value of an objective by its name in a space file; None where it is not known."""

@@ -25,8 +25,15 @@ class WeightAverage:
         """Takes in the values after one more step."""
         self._steps += 1
         decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        # As a tensor filled where it is used: from a number, `lerp_` would send an array to the
+        # device for every value, and wait for it.
+        share = paddle.full([1], 1 - decay, "float32")
         for mean, value in zip(self._means, self._values, strict=True):
-            mean.lerp_(value, 1 - decay)
+            mean.lerp_(value, share)
+
+    def apply(self) -> None:
+        """Gives the network the means for its values, for good."""
+        self._set(self._means)
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:

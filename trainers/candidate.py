@@ -7,19 +7,25 @@ from pathlib import Path
 
 import paddle
 
+from models.backbone import BackboneNetwork
 from models.build import build
-from trainers.data.search_split import search_batches
+from trainers.data.search_split import search_batches, training_sample
 from trainers.environment import describe_worker
 from trainers.latency import measure_latency
-from trainers.messages import Answer, Failed, Measured, Task
+from trainers.messages import Answer, Built, Failed, Measured, Saved, Start, Task
 from trainers.quiet import Quiet
-from trainers.train import DivergedError, train
+from trainers.start import inherit_start, save_start
+from trainers.train import DivergedError, as_input, train
+
+SAMPLE = 64
+"""Images that inserted blocks are shown, so that their gates are alive."""
 
 
 def run_candidate(task: Task) -> Generator[Answer, None, None]:
-    """Builds, measures and trains the candidate of `task`: a `Measured`, then an epoch each.
+    """Builds, measures and trains the candidate of `task`: a `Built`, a `Measured`, all epochs.
 
-    Whatever goes wrong becomes a last `Failed`; nothing is raised. Close the iterator to stop.
+    Where the task has it so, the `Measured` comes last, or a `Saved`. Whatever goes wrong becomes
+    a last `Failed`; nothing is raised. Close the iterator to stop.
     """
     try:
         yield from _answers(task)
@@ -35,9 +41,36 @@ def _answers(task: Task) -> Iterator[Answer]:
     with contextlib.closing(Quiet()) as quiet:
         with quiet.training():
             network = build(task.architecture, image_size, task.seed)
-        yield Measured(measure_latency(network, image_size, quiet), describe_worker())
+        yield Built(describe_worker())
+        if task.start is not None:
+            with quiet.training():
+                _inherit(task, network, task.start)
+        if task.measure_first:
+            yield _measured(task, network, quiet)
         folder = Path(task.data_folder)
-        batches, validation = search_batches(task.data, task.training, folder, task.seed)
-        yield from train(
-            network, batches, validation, task.training, image_size=image_size, quiet=quiet
+        batches, validation = search_batches(
+            task.data, task.training, folder, task.seed, task.device
         )
+        yield from train(
+            network,
+            batches,
+            validation,
+            task.training,
+            image_size=image_size,
+            quiet=quiet,
+            inherited=task.start is not None,
+        )
+        if task.save_to is not None:
+            yield Saved(save_start(network, Path(task.save_to)))
+        elif not task.measure_first:
+            yield _measured(task, network, quiet)
+
+
+def _inherit(task: Task, network: BackboneNetwork, start: Start) -> None:
+    pixels = training_sample(task.data, Path(task.data_folder), SAMPLE)
+    inherit_start(network, start, as_input(pixels, task.data.image_size))
+
+
+def _measured(task: Task, network: BackboneNetwork, quiet: Quiet) -> Measured:
+    backbone, size = task.architecture.backbone, task.data.image_size
+    return Measured(measure_latency(network, backbone, size, task.latency, quiet))

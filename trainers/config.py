@@ -1,6 +1,7 @@
 """How a candidate is trained and on which images: the `data` and `training` parts of a space."""
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -8,6 +9,10 @@ from models.sections import Section
 
 PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+SCRATCH, BASELINE, PADDLE = "scratch", "baseline", "paddle"
+"""Values of `TrainingConfig.start`; any other is a file."""
 
 
 class Augmentation(Section):
@@ -65,8 +70,46 @@ class EarlyStopping(Section):
     grace_epochs: PositiveInt = 1
 
 
+class LatencyConfig(Section):
+    """How a candidate's latency is measured, beside that of the plain backbone.
+
+    `engine`: `eager` runs a network layer by layer as training does, `inference` exports it and
+    runs it with Paddle Inference. `batch`: images in a pass. A measurement ends when the 95 %
+    interval of the ratio to the plain backbone is within `precision` on either side (a fraction),
+    or after `seconds`. `measure`: `every` candidate before it is trained, or `front`: only those
+    that a predictor cannot tell within `predicted_within` (a fraction, 95 % of the time); the
+    others are measured after their training, if they may come to be on the front.
+    """
+
+    engine: Literal["eager", "inference"] = "eager"
+    batch: Annotated[int, Field(ge=1, le=4096)] = 1
+    seconds: Annotated[float, Field(gt=0, le=600)] = 0.5
+    precision: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    measure: Literal["front", "every"] = "front"
+    predicted_within: Annotated[float, Field(gt=0, lt=1)] = 0.03
+
+
+class WarmStart(Section):
+    """How a candidate is trained that inherits weights (`TrainingConfig.start`).
+
+    `epochs`: None takes a fifth of a training from scratch, rounded up; `learning_rate`: the peak,
+    as a factor on that from scratch. `checks`: so many candidates are trained from scratch as well,
+    to see whether both orders agree. `new_classifier`: the last layer is drawn anew, for weights of
+    other classes.
+    """
+
+    epochs: PositiveInt | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.5
+    checks: Annotated[int, Field(ge=0, le=1000)] = 8
+    new_classifier: bool = False
+
+
 class TrainingConfig(Section):
     """The recipe every candidate of a study is trained by.
+
+    `start`: `scratch`; `baseline`, which is trained once and whose weights all others inherit;
+    `paddle`, the weights that Paddle publishes; or a file of weights. `warm` says how those that
+    inherit are trained; all else is as from scratch.
 
     `schedule` scales `learning_rate` step by step: `triangular` rises linearly over
     `warmup_fraction` of the steps and falls linearly to 0, `cosine` does the same with a half
@@ -75,6 +118,8 @@ class TrainingConfig(Section):
     `norm_bias_factor`: how much higher the learning rate of the batch norms' shifts is; their
     weight decay is divided by it, so that they decay as fast as the rest. `average`: the decay of
     an exponential moving average of the weights, which is then what is validated; 0 has none.
+    `precision`: of convolutions and matrix products while training; `auto` takes bfloat16 on a GPU
+    that has it and float32 elsewhere. Weights, losses, validation and latency are always float32.
     """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -91,4 +136,21 @@ class TrainingConfig(Section):
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     norm_bias_factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
     average: Fraction = 0.0
+    precision: Precision = "auto"
     early_stopping: EarlyStopping = EarlyStopping()
+    start: Annotated[str, Field(min_length=1)] = SCRATCH
+    warm: WarmStart = WarmStart()
+
+    @property
+    def inherits(self) -> bool:
+        """Whether candidates begin with trained weights."""
+        return self.start != SCRATCH
+
+    @property
+    def inheriting(self) -> Self:
+        """The recipe of a candidate that begins with trained weights; as it is from scratch."""
+        if not self.inherits:
+            return self
+        epochs = self.warm.epochs or math.ceil(self.epochs / 5)
+        rate = self.learning_rate * self.warm.learning_rate
+        return self.model_copy(update={"epochs": epochs, "learning_rate": rate})

@@ -1,61 +1,150 @@
-"""Latency: median and 90th percentile of single runs, in the quietest of some blocks."""
+"""Latency by protocol: a candidate against the plain backbone, in turns, until the ratio is known.
 
+What disturbs a measurement — other programs, the clock of a warm processor — disturbs both about
+equally within a round of a few milliseconds, so that their ratio is known far better than either
+time. This program's own trainings on the machine wait meanwhile (`trainers.quiet`), and on one
+thread of a CPU it is the thread's own time that counts, which stands still while others have the
+core.
+"""
+
+import ctypes
+import gc
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import paddle
 from paddle import nn
 
+from models.architecture import Architecture, Backbone
+from models.build import build
+from trainers.config import LatencyConfig
+from trainers.engine import Pass, forward_pass
+from trainers.median import median_interval
 from trainers.messages import Latency
 from trainers.quiet import Quiet
 
-WARM_UP_S = 0.3
-BLOCKS = 5
-MIN_RUNS = 10  # a block
-MIN_S = 0.1  # a block
-MAX_S = 1.0  # a block
+WARM_UP_SHARE = 0.15  # of the seconds a measurement may take
+MIN_ROUNDS = 6
+ROUNDS_A_LOOK = 8  # after so many the interval is looked at again
+
+Clock = Callable[[], float]
+Times = npt.NDArray[np.float64]
 
 
-@paddle.no_grad()
-def measure_latency(network: nn.Layer, image_size: int, quiet: Quiet, batch: int = 1) -> Latency:
-    """Times forward passes of `batch` square images on the current device, in eval mode.
+def measure_latency(
+    network: nn.Layer, backbone: Backbone, image_size: int, settings: LatencyConfig, quiet: Quiet
+) -> Latency:
+    """Times forward passes of `network` and of two plain backbones on the current device.
 
-    A block lasts at least `MIN_S` seconds and `MIN_RUNS` runs, but no longer than `MAX_S`; of
-    `BLOCKS` blocks the one with the lowest median counts, since what other programs do comes in
-    bursts and only ever adds. This program's trainings on the machine wait meanwhile.
+    A round is one pass of each, always in the same order, so that none is run twice in a row and
+    finds its weights in the cache. Both backbones together are the reference, one against the
+    other the control. The first `WARM_UP_SHARE` of `settings.seconds` is not counted.
     """
-    network.eval()
-    images = paddle.zeros((batch, 3, image_size, image_size))
-
-    def forward() -> None:
-        network(images)
-        if paddle.get_device() != "cpu":
-            paddle.device.synchronize()
-
-    with quiet.measuring() as alone:
-        _run_for(forward, WARM_UP_S, 3, MAX_S)
-        blocks = [_run_for(forward, MIN_S, MIN_RUNS, MAX_S) for _ in range(BLOCKS)]
-    times_ms = 1000 * np.array(min(blocks, key=np.median))
+    shape = (settings.batch, 3, image_size, image_size)
+    references = _references(backbone, shape, settings.engine)
+    passes = (forward_pass(network, shape, settings.engine), *references)
+    clock = _clock()
+    with quiet.measuring() as alone, _undisturbed() as core:
+        _rounds(passes, clock, WARM_UP_SHARE * settings.seconds, 1)
+        left = (1 - WARM_UP_SHARE) * settings.seconds
+        times = _rounds(passes, clock, left, MIN_ROUNDS, settings.precision)
+    ratio, half_width = _ratio(times)
     return Latency(
-        median_ms=float(np.median(times_ms)),
-        p90_ms=float(np.percentile(times_ms, 90)),
-        runs=len(times_ms),
-        batch=batch,
+        ratio=ratio,
+        half_width=half_width,
+        control=float(np.median(times[:, 1] / times[:, 2])),
+        median_ms=1000 * float(np.median(times[:, 0])),
+        p90_ms=1000 * float(np.percentile(times[:, 0], 90)),
+        reference_ms=1000 * float(np.median(times[:, 1:])),
+        rounds=len(times),
+        batch=settings.batch,
         image_size=image_size,
+        engine=settings.engine,
+        clock="thread" if clock is time.thread_time else "wall",
         quiet=alone,
+        core=core,
     )
 
 
-def _run_for(call: Callable[[], None], min_s: float, min_runs: int, max_s: float) -> list[float]:
-    """Seconds of each run, until both minima or the maximum are reached."""
-    seconds: list[float] = []
+def seconds_of_measuring(settings: LatencyConfig, pass_seconds: float) -> float:
+    """About how many seconds `measure_latency` takes where a pass takes `pass_seconds`."""
+    return max(settings.seconds, 3 * (MIN_ROUNDS + 1) * pass_seconds)
+
+
+@lru_cache(maxsize=1)
+def _references(
+    backbone: Backbone, shape: tuple[int, int, int, int], engine: str
+) -> tuple[Pass, Pass]:
+    """Two plain backbones, kept by a worker from one candidate to the next."""
+    plain = Architecture(backbone)
+    first, second = (build(plain, shape[-1], seed=0) for _ in range(2))
+    return forward_pass(first, shape, engine), forward_pass(second, shape, engine)
+
+
+def _clock() -> Clock:
+    """The thread's own time, where all the work of a pass is done by this thread."""
+    alone = paddle.get_device() == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1"
+    return time.thread_time if alone else time.perf_counter
+
+
+def _rounds(
+    passes: Sequence[Pass],
+    clock: Clock,
+    seconds: float,
+    at_least: int,
+    precision: float | None = None,
+) -> Times:
+    """Seconds of every pass, a row a round, for `seconds` or until `precision` is reached."""
+    rows: list[list[float]] = []
     began = time.perf_counter()
     while True:
-        start = time.perf_counter()
-        call()
-        end = time.perf_counter()
-        seconds.append(end - start)
-        elapsed = end - began
-        if elapsed >= max_s or (elapsed >= min_s and len(seconds) >= min_runs):
-            return seconds
+        rows.append([_seconds(run, clock) for run in passes])
+        done = len(rows) >= at_least
+        if done and time.perf_counter() - began >= seconds:
+            return np.array(rows)
+        if done and precision is not None and len(rows) % ROUNDS_A_LOOK == 0:
+            times = np.array(rows)
+            if _ratio(times)[1] <= precision:
+                return times
+
+
+def _seconds(run: Pass, clock: Clock) -> float:
+    start = clock()
+    run()
+    return clock() - start
+
+
+def _ratio(times: Times) -> tuple[float, float]:
+    """The first column ÷ the mean of the others: median, and half its relative interval."""
+    median, low, high = median_interval(list(times[:, 0] / times[:, 1:].mean(axis=1)))
+    return median, (high - low) / (2 * median)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[int | None]:
+    """Keeps this thread on the core it is on, without garbage collection; gives that core."""
+    allowed = os.sched_getaffinity(0)
+    core = _current_core()
+    collecting = gc.isenabled()
+    gc.disable()
+    if core in allowed:
+        os.sched_setaffinity(0, {core})
+    try:
+        yield core if core in allowed else None
+    finally:
+        os.sched_setaffinity(0, allowed)
+        if collecting:
+            gc.enable()
+
+
+def _current_core() -> int:
+    """The scheduler's choice, which is a core where little else runs; −1 where it is not told."""
+    try:
+        return int(ctypes.CDLL(None).sched_getcpu())
+    except (OSError, AttributeError):
+        return -1

@@ -3,7 +3,16 @@
 from dataclasses import dataclass, field
 
 from models.architecture import Architecture
-from trainers.config import DataConfig, TrainingConfig
+from trainers.config import DataConfig, LatencyConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class Start:
+    """A file of weights to begin with and its SHA-256; see `WarmStart.new_classifier`."""
+
+    path: str
+    checksum: str
+    new_classifier: bool = False
 
 
 @dataclass(frozen=True)
@@ -11,14 +20,20 @@ class Task:
     """One candidate to train. `data_folder` is where `trainers.data.store.prepare` put the images.
 
     `device`: `cpu` or `gpu`. `seed` sets initial values, batch order and augmentation.
+    `measure_first`: the latency is measured before the training, or else after its last epoch.
+    `start`: the weights to inherit; `save_to`: the file to write the trained ones to.
     """
 
     architecture: Architecture
     data: DataConfig
     data_folder: str
     training: TrainingConfig
+    latency: LatencyConfig
     seed: int
     device: str = "cpu"
+    measure_first: bool = True
+    start: Start | None = None
+    save_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,26 +51,44 @@ class Worker:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one forward pass in eval mode, over the `runs` runs of the quietest block.
+    """One forward pass in eval mode, against the plain backbone in turns (`trainers.latency`).
 
-    `median` and `p90` are of the single runs; `batch` images of `image_size` pixels a side.
-    `quiet`: the trainings of this program on the same machine were held off meanwhile.
+    `ratio`: time of the candidate ÷ time of the plain backbone, median of `rounds` rounds;
+    `half_width` of its 95 % interval, as a fraction of it. `control`: the same ratio for two equal
+    backbones, which would be 1 if nothing disturbed. `median_ms`, `p90_ms`: of the candidate's own
+    passes; `reference_ms`: median of the plain backbone's. `batch` images of `image_size` pixels a
+    side in a pass, `engine` as in `LatencyConfig`; `clock`: `wall`, or `thread` where the time is
+    that which the thread itself was running. `quiet`: this program's trainings on the machine
+    were held off meanwhile; `core`: the one the process was pinned to, None where it was not.
     """
 
+    ratio: float
+    half_width: float
+    control: float
     median_ms: float
     p90_ms: float
-    runs: int
+    reference_ms: float
+    rounds: int
     batch: int
     image_size: int
-    quiet: bool = False
+    engine: str
+    clock: str
+    quiet: bool
+    core: int | None
+
+
+@dataclass(frozen=True)
+class Built:
+    """The first answer: the network stands, nothing is measured or trained yet."""
+
+    worker: Worker
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The first answer: built and timed, nothing trained yet."""
+    """The network was timed: before its training, or after it where the task asks for that."""
 
     latency: Latency
-    worker: Worker
 
 
 @dataclass(frozen=True)
@@ -76,6 +109,13 @@ class EpochResult:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """The trained weights are in the file that the task named."""
+
+    start: Start
+
+
+@dataclass(frozen=True)
 class Failed:
     """The candidate could not be built, measured or trained. `details` holds the traceback."""
 
@@ -83,4 +123,4 @@ class Failed:
     details: str = field(default="", repr=False)
 
 
-Answer = Measured | EpochResult | Failed
+Answer = Built | Measured | EpochResult | Saved | Failed

@@ -4,27 +4,30 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
 
+from models.insertion import fade_in
 from trainers.average import WeightAverage
 from trainers.config import TrainingConfig
-from trainers.data.batches import EvaluationBatches, TrainingBatches
+from trainers.data.batches import Evaluation, Training
 from trainers.messages import EpochResult
-from trainers.mixup import Mixture, mix, unmixed
+from trainers.mixup import Mixture, mixtures, unmixed
+from trainers.precision import autocast, resolve
 from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
 
+FADE_SHARE = 0.5
+"""Share of a training with inherited weights after which blocks that were faded in act wholly."""
+
 _MIXTURES = 0x6D6978
 """Sets the draws of mixup apart from those of batches."""
-
-Array = npt.NDArray[Any]
 
 
 class DivergedError(Exception):
@@ -33,26 +36,37 @@ class DivergedError(Exception):
 
 def train(
     network: nn.Layer,
-    batches: TrainingBatches,
-    validation: EvaluationBatches,
+    batches: Training,
+    validation: Evaluation,
     config: TrainingConfig,
     *,
     image_size: int,
     quiet: Quiet,
+    inherited: bool = False,
 ) -> Iterator[EpochResult]:
     """Trains `network` in place and yields after every epoch, validated.
 
-    Steps and evaluation batches wait while a latency is measured on this machine.
-    Raises DivergedError when a loss is not finite.
+    In the end its values are those that were validated last. `inherited`: it began with trained
+    weights (`models.insertion`), so blocks that cannot learn to act are faded in.
+
+    Steps and evaluation batches wait while a latency is measured on this machine. With batches on
+    a device the host waits for it twice an epoch, when it reads the losses of training and
+    validation, and otherwise only hands it work; what is still queued when a measurement begins
+    runs into its warm-up.
+    Raises DivergedError when a loss is not finite, after the epoch in which that happens, and
+    InputError for a precision that the device does not have.
     """
     optimizer = make_optimizer(network, config)
     average = WeightAverage(network, config.average) if config.average else None
-    trainer = _Trainer(network, batches, optimizer, config, image_size, quiet, average)
+    precision = resolve(config.precision)
+    trainer = _Trainer(
+        network, batches, optimizer, config, image_size, quiet, average, precision, inherited
+    )
     for epoch in range(1, config.epochs + 1):
         began = time.perf_counter()
         train_loss, images = trainer.epoch(epoch)
         trained = time.perf_counter()
-        with average.applied() if average else contextlib.nullcontext():
+        with _validated(average, for_good=epoch == config.epochs):
             val_accuracy, val_loss = evaluate(network, validation, image_size, quiet)
         if not math.isfinite(train_loss) or not math.isfinite(val_loss):
             raise DivergedError(
@@ -67,6 +81,16 @@ def train(
             validation_seconds=time.perf_counter() - trained,
             images_per_second=images / (trained - began),
         )
+
+
+def _validated(average: WeightAverage | None, *, for_good: bool) -> AbstractContextManager[None]:
+    """The network with the values that are validated, afterwards with its own unless `for_good`."""
+    if average is None:
+        return contextlib.nullcontext()
+    if not for_good:
+        return average.applied()
+    average.apply()
+    return contextlib.nullcontext()
 
 
 def make_optimizer(network: nn.Layer, config: TrainingConfig) -> Any:
@@ -101,30 +125,43 @@ def _groups(network: nn.Layer, config: TrainingConfig) -> list[dict[str, Any]]:
 @dataclass(frozen=True)
 class _Trainer:
     network: nn.Layer
-    batches: TrainingBatches
+    batches: Training
     optimizer: Any
     config: TrainingConfig
     image_size: int
     quiet: Quiet
     average: WeightAverage | None
+    precision: Literal["float32", "bfloat16"]
+    inherited: bool = False
 
     def epoch(self, number: int) -> tuple[float, int]:
         """Trains one epoch, counted from 1: the mean loss of its images, and how many they were."""
         self.network.train()
-        total, images = 0.0, 0
-        steps = len(self.batches)
-        rng = np.random.default_rng([self.batches.seed, number, _MIXTURES])
-        for step, (pixels, labels) in enumerate(self.batches.epoch(number), (number - 1) * steps):
-            self.optimizer.set_lr(learning_rate(self.config, step, steps * self.config.epochs))
-            alpha = self.config.mixup
-            mixture = mix(pixels, labels, alpha, rng) if alpha else unmixed(pixels, labels)
+        sizes = self.batches.sizes
+        losses = []
+        for step, mixture in enumerate(self._mixtures(number), (number - 1) * len(sizes)):
+            steps = len(sizes) * self.config.epochs
+            self.optimizer.set_lr(learning_rate(self.config, step, steps))
+            if self.inherited:
+                fade_in(self.network, min(1.0, (step + 1) / (FADE_SHARE * steps)))
             with self.quiet.training():
-                total += self._step(mixture) * len(labels)
-            images += len(labels)
+                losses.append(self._step(mixture))
+        images = sum(sizes)
+        total = sum(loss * size for loss, size in zip(_read(losses), sizes, strict=True))
         return total / images, images
 
-    def _step(self, mixture: Mixture) -> float:
-        logits = self.network(as_input(mixture.pixels, self.image_size))
+    def _mixtures(self, number: int) -> Iterator[Mixture]:
+        batches, alpha = self.batches.epoch(number), self.config.mixup
+        if not alpha:
+            return (unmixed(pixels, labels) for pixels, labels in batches)
+        rng = np.random.default_rng([self.batches.seed, number, _MIXTURES])
+        return mixtures(batches, self.batches.sizes, alpha, rng)
+
+    def _step(self, mixture: Mixture) -> paddle.Tensor:
+        """Its loss, left on the device: to read it is to wait for all that was asked before."""
+        images = as_input(mixture.pixels, self.image_size)
+        with autocast(self.precision):
+            logits = self.network(images)
         loss = self._loss(logits, mixture.labels)
         if mixture.share < 1:
             others = self._loss(logits, mixture.others)
@@ -134,33 +171,49 @@ class _Trainer:
         self.optimizer.clear_grad()
         if self.average is not None:
             self.average.update()
-        return float(loss)
+        return loss.detach()
 
-    def _loss(self, logits: paddle.Tensor, labels: Array) -> paddle.Tensor:
+    def _loss(self, logits: paddle.Tensor, labels: Any) -> paddle.Tensor:
+        if logits.dtype != paddle.float32:
+            logits = logits.astype("float32")
         smoothing = self.config.label_smoothing
-        return F.cross_entropy(logits, paddle.to_tensor(labels), label_smoothing=smoothing)
+        return F.cross_entropy(logits, as_tensor(labels), label_smoothing=smoothing)
 
 
 @paddle.no_grad()
 def evaluate(
-    network: nn.Layer, batches: EvaluationBatches, image_size: int, quiet: Quiet
+    network: nn.Layer, batches: Evaluation, image_size: int, quiet: Quiet
 ) -> tuple[float, float]:
-    """Accuracy (a fraction) and mean cross-entropy of `network`, left in eval mode."""
+    """Accuracy (a fraction) and mean cross-entropy of `network`, left in eval mode.
+
+    In float32: bfloat16's logits, rounded to 8 bits, would tie.
+    """
     network.eval()
-    correct, total, images = 0, 0.0, 0
+    hits, losses, images = [], [], 0
     for pixels, labels in batches:
         with quiet.training():
             logits = network(as_input(pixels, image_size))
-            loss = F.cross_entropy(logits, paddle.to_tensor(labels), reduction="sum")
-        correct += int(np.sum(logits.numpy().argmax(axis=1) == labels))
-        total += float(loss)
+            expected = as_tensor(labels)
+            losses.append(F.cross_entropy(logits, expected, reduction="sum"))
+            hits.append((logits.argmax(axis=1) == expected).astype("int64").sum())
         images += len(labels)
-    return correct / images, total / images
+    return sum(_read(hits)) / images, sum(_read(losses)) / images
 
 
-def as_input(pixels: Array, image_size: int) -> paddle.Tensor:
+def as_input(pixels: Any, image_size: int) -> paddle.Tensor:
     """`[n, 3, H, W]` as a tensor, resized bilinearly if it is not `image_size` pixels a side."""
-    images = paddle.to_tensor(pixels)
+    images = as_tensor(pixels)
     if pixels.shape[-1] == image_size:
         return images
     return F.interpolate(images, size=(image_size, image_size), mode="bilinear")
+
+
+def as_tensor(values: Any) -> paddle.Tensor:
+    """An array on the current device; a tensor as it is."""
+    return values if isinstance(values, paddle.Tensor) else paddle.to_tensor(values)
+
+
+def _read(numbers: list[paddle.Tensor]) -> list[float]:
+    """Numbers from the device, all at once."""
+    read: list[float] = paddle.stack(numbers).tolist()
+    return read

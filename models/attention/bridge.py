@@ -71,10 +71,10 @@ class BridgeAttention(GatingBlock):
 
     def gate(self, *pooled: paddle.Tensor) -> paddle.Tensor:
         """The gate `[N, C]` of the pooled feature maps `[N, C_i]`, `x`'s own the last."""
+        layers = zip(self.norms, self.bridges, pooled)  # noqa: B905 - Paddle exports no strict zip
         hidden = [
-            pooled_norm(norm, bridge(features))  # [N, m]
-            for norm, bridge, features in zip(self.norms, self.bridges, pooled, strict=True)
-        ]
+            pooled_norm(norm, bridge(features)) for norm, bridge, features in layers
+        ]  # [N, m]
         return F.sigmoid(self.generate(self.activation(paddle.add_n(hidden))))
 
     def make_identity(self) -> None:

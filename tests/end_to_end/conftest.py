@@ -24,9 +24,11 @@ class Program:
     def __init__(self, runs: Path) -> None:
         self.runs = runs
 
-    def command(self, *arguments: str, space: str = "spaces/smoke.yaml") -> list[str]:
+    def command(
+        self, *arguments: str, space: str = "spaces/smoke.yaml", estimate: bool = False
+    ) -> list[str]:
         program = [sys.executable, "run_search.py", "--space", space, "--runs", str(self.runs)]
-        return [*program, *arguments]
+        return [*program, *([] if estimate else ["--no-estimate"]), *arguments]
 
     def start(self, *arguments: str, **options) -> subprocess.Popen[str]:
         """Starts the program in a process group of its own, as a shell does."""

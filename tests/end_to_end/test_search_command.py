@@ -1,6 +1,7 @@
 """The main job from the command line."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -22,9 +23,12 @@ def read(program, name="trials.csv", study="smoke"):
 
 
 def test_a_search_its_report_and_the_same_command_again(program):
-    first = program.run()
+    first = program.run(estimate=True)
     assert first.returncode == 0, first.stderr
     assert "Traceback" not in first.stdout + first.stderr
+    estimate, began = first.stdout.splitlines()[:2]
+    assert re.match(r"Estimate: about .* for 5 trials .* [\d,.]+ images/s per worker$", estimate)
+    assert "began" in began
     trials, front = read(program), read(program, "pareto.csv")
     assert set(COLUMNS) <= set(trials.columns)
     assert len(trials) == 5
@@ -35,8 +39,9 @@ def test_a_search_its_report_and_the_same_command_again(program):
     assert not stopped & set(front["trial"])
     assert (program.runs / "smoke" / "report" / "pareto.png").stat().st_size > 10_000
 
-    second = program.run()
+    second = program.run(estimate=True)
     assert second.returncode == 0, second.stderr
+    assert "Estimate" not in second.stdout
     pd.testing.assert_frame_equal(read(program), trials)
 
     more = program.run("-o", "search.trials=7")

@@ -9,12 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from made_latencies import made_latency
+
 from models.architecture import Architecture, Backbone, Block, Placement, Slot
 from models.cost import Cost
 from reports.write import write_report
 from search.ledger import Ledger, Proposal
 from search.trial import Role, State, Trial
-from trainers.messages import EpochResult, Failed, Latency, Measured, Worker
+from trainers.messages import EpochResult, Failed, Latency, Worker
 
 GOLDEN = Path(__file__).parent / "golden"
 GOLDEN_FILES = ("report.md", "trials.csv", "pareto.csv")
@@ -89,7 +91,7 @@ def curve(*accuracies: float) -> tuple[EpochResult, ...]:
 
 
 def latency(median_ms: float) -> Latency:
-    return Latency(median_ms, 1.25 * median_ms, 30, 1, 32)
+    return made_latency(median_ms, reference_ms=10.0)
 
 
 def trial(
@@ -111,11 +113,13 @@ def trial(
         params=params,
         summary_params=params + 9600,
         macs=556_000_000,
+        latency_ms=latency_ms,
         latency=None if latency_ms is None else latency(latency_ms),
         worker=None if latency_ms is None else WORKER,
         curve=curve(*accuracies),
         reason=reason,
         over_budget=(),
+        epochs=EPOCHS,
         name=name,
     )
 
@@ -162,9 +166,10 @@ def _add(
     roles = [item for item in accuracies_and_role if isinstance(item, Role)]
     accuracies = [item for item in accuracies_and_role if not isinstance(item, Role)]
     proposal = Proposal(placed, *roles, name=name)
-    number = ledger.begin(proposal, Cost(params, 9600, 556_000_000 + params))
+    number = ledger.begin(proposal, Cost(params, 9600, 556_000_000 + params), EPOCHS)
     if latency_ms is not None:
-        ledger.measured(number, Measured(latency(latency_ms), WORKER))
+        ledger.built(number, WORKER)
+        ledger.measured(number, latency(latency_ms))
     if accuracies:
         ledger.epoch(number, curve(*accuracies))
     return number

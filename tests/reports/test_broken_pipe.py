@@ -8,9 +8,7 @@ from reports.progress import ViewSettings
 
 def test_a_closed_pipe_is_no_error():
     reading, writing = os.pipe()
-    settings = ViewSettings(
-        study="s", trials=2, epochs=1, workers=1, objectives=("val_accuracy", "params")
-    )
+    settings = ViewSettings(study="s", trials=2, workers=1, objectives=("val_accuracy", "params"))
     with os.fdopen(writing, "w") as stream:
         view = PlainView(stream, settings)
         view.notice("read")

@@ -24,7 +24,7 @@ class Clock:
 
 
 def settings(clock: Clock | None = None, trials: int = 24) -> ViewSettings:
-    return ViewSettings("demo", trials, 5, 2, OBJECTIVES, clock or Clock())
+    return ViewSettings("demo", trials, 2, OBJECTIVES, clock or Clock())
 
 
 def running(number: int, *accuracies: float) -> Trial:
@@ -102,7 +102,7 @@ def test_live_view_shows_what_there_is() -> None:
     text = render(view, 160)
     assert "2 of 24 trained" in text
     assert "1 finished  1 running  1 stopped early  0 failed  0 infeasible" in text
-    assert "████░░░░░░ 2/5" in text
+    assert "██████████ 2/2" in text
     assert "41.2 %" in text
     assert "stopped dominated: [bold]0.4[/bold]" in text
     assert "front" in text
@@ -157,7 +157,7 @@ def test_plain_lines() -> None:
     assert stream.getvalue().splitlines() == [
         "[2/24 0 s] trial 7 began: stage3.block2.before_add=se(reduction=4)",
         "[2/24 3 m 10 s] trial 7 latency 10.0 ms",
-        "[2/24 3 m 10 s] trial 7 epoch 2/5: 41.2 %",
+        "[2/24 3 m 10 s] trial 7 epoch 2/2: 41.2 %",
         "[3/24 3 m 10 s] trial 7 stopped: dominated: by trial 0",
         "[3/24 3 m 10 s] trial 8 infeasible: 1.20 times max_params",
         "[4/24 3 m 10 s] trial 9 done: 91.2 %",

@@ -192,8 +192,8 @@ def test_latencies_that_cannot_be_true_are_named() -> None:
         assert "measured faster" not in report(study(*trials))
 
 
-def test_latencies_of_the_front_have_their_p90() -> None:
-    assert "| 10.0 ms (p90 12.5) |" in report(study(BASELINE))
+def test_latencies_of_the_front_have_their_interval_and_p90() -> None:
+    assert "| 10.0 ms ± 0.4 % (p90 12.5) |" in report(study(BASELINE))
 
 
 def test_dominated_candidates_are_listed_by_accuracy() -> None:
@@ -302,7 +302,8 @@ def test_report_says_what_ran_beside_the_latency(quiet: tuple[bool, ...], words:
 
 
 def test_epochs_of_the_space() -> None:
-    assert study().epochs == EPOCHS
+    assert study(BASELINE).epochs == EPOCHS
+    assert study().epochs is None
     assert study().seed == 0
 
 

@@ -10,7 +10,8 @@ from search.trial import Role, State
 
 FIRST = [
     "trial", "state", "role", "name", "reason", "architecture_id", "placements", "val_accuracy",
-    "params", "summary_params", "macs", "latency_ms", "latency_p90_ms", "epochs", "train_seconds",
+    "params", "summary_params", "macs", "latency_ms", "latency_source", "latency_ratio",
+    "latency_ratio_interval", "latency_control", "latency_p90_ms", "epochs", "train_seconds",
     "images_per_second", "threads", "device", "host",
 ]  # fmt: skip
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
+from made_latencies import made_latency
 
 from models.yaml_input import override, parse_yaml
 from search.driver import Assignment, Driver, NoTask
@@ -13,7 +14,7 @@ from search.events import Silent
 from search.ledger import Ledger
 from search.space import Space, check_space
 from search.trial import State, Trial
-from trainers.messages import Answer, EpochResult, Failed, Latency, Measured, Task, Worker
+from trainers.messages import Answer, EpochResult, Failed, Measured, Task, Worker
 
 SPACE = """\
 backbone: {width: 0.0625}
@@ -27,6 +28,7 @@ placement:
     gc: {ratio: 0.5, fusion: [add, mul]}
     bridge: {reduction: 4}
 training: {epochs: 3, early_stopping: {dominated: false}}
+latency: {measure: every}
 search: {trials: 8}
 """
 # Two slots of two blocks each, one placement at most: four architectures and the plain backbone.
@@ -61,7 +63,7 @@ def memory_ledger(space: Space) -> Ledger:
 
 
 def measured(latency_ms: float) -> Measured:
-    return Measured(Latency(latency_ms, 1.1 * latency_ms, 30, 1, 8), WORKER)
+    return Measured(made_latency(latency_ms))
 
 
 def epoch(number: int, val_accuracy: float) -> EpochResult:

@@ -1,6 +1,5 @@
 """Candidates that a space file lists: tried before what is sampled, or in its place."""
 
-import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from models.build import cost
 from reports.write import write_report
 from search.candidates import count_architectures, every_architecture
 from search.driver import NoTask
-from search.ledger import Ledger, Proposal, _read
+from search.ledger import Ledger
 from search.space import Space
 from search.trial import Role, State, Trial
 from trainers.messages import Answer, Task
@@ -384,7 +383,7 @@ def test_names_in_the_study_its_tables_and_its_report(tmp_path: Path) -> None:
     ledger.note("search", {"trials": space.trials})
     names = ["plain", "", *LISTED, "NA"]
     attributes = [ledger.frozen(number).user_attrs for number in range(6)]
-    assert [each["name"] for each in attributes] == names
+    assert [each["candidate"]["name"] for each in attributes] == names
     report = write_report(folder)
     read = pd.read_csv(report / "trials.csv", keep_default_na=False)
     assert list(read["name"]) == names
@@ -394,13 +393,3 @@ def test_names_in_the_study_its_tables_and_its_report(tmp_path: Path) -> None:
     assert "`se all: se(bias=false, reduction=2) in 8 slots`" in text
     assert "`se early: stage1.block1.before_add=se(bias=false, reduction=2)`" in text
     assert "placement.attention" not in text
-
-
-def test_a_study_without_names_can_be_read(space: Space) -> None:
-    """Studies of before there were names."""
-    ledger = memory_ledger(space)
-    ledger.begin(Proposal(space.control, Role.CONTROL, "x"), cost(space.control, 16))
-    frozen = copy.deepcopy(ledger.frozen(0))
-    assert _read(frozen, ledger.budgets).name == "x"
-    del frozen.user_attrs["name"]
-    assert _read(frozen, ledger.budgets).name == ""

@@ -10,10 +10,8 @@ from simulated import epoch
 from models.architecture import Architecture, Backbone
 from search.front import dominates, front, losses
 from search.trial import Role, State, Trial
-from trainers.messages import Latency
 
 OBJECTIVES = ("val_accuracy", "params", "latency_ms")
-LATENCY = Latency(1.0, 1.0, 30, 1, 8)
 
 
 def trial(number: int, accuracy: float | None, params: int, latency_ms: float | None) -> Trial:
@@ -25,11 +23,13 @@ def trial(number: int, accuracy: float | None, params: int, latency_ms: float | 
         params=params,
         summary_params=params,
         macs=params,
-        latency=None if latency_ms is None else replace(LATENCY, median_ms=latency_ms),
+        latency_ms=latency_ms,
+        latency=None,
         worker=None,
         curve=() if accuracy is None else (epoch(1, accuracy),),
         reason="",
         over_budget=(),
+        epochs=1,
     )
 
 

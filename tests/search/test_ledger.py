@@ -6,7 +6,8 @@ from pathlib import Path
 
 import optuna
 import pytest
-from simulated import epoch, make_space, measured
+from made_latencies import made_latency
+from simulated import epoch, make_space
 
 from models.architecture import Architecture, Block, Placement
 from models.build import cost
@@ -31,7 +32,7 @@ def candidate(space: Space, index: int = 0) -> Proposal:
 
 
 def begin(space: Space, ledger: Ledger, proposal: Proposal) -> int:
-    return ledger.begin(proposal, cost(proposal.architecture, space.file.data.image_size))
+    return ledger.begin(proposal, cost(proposal.architecture, 16), epochs=3)
 
 
 def test_a_trial_is_entered_in_one_write(
@@ -41,15 +42,18 @@ def test_a_trial_is_entered_in_one_write(
     commits: list[str] = []
     rows = sqlite3.connect(ledger.study._storage._backend.engine.url.database)  # another reader
 
-    def count(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        assert rows.execute("SELECT count(*) FROM trials").fetchone() == (len(commits),)
-        original(study, trial)
-        commits.append(trial.user_attrs["architecture_id"])
+    storage = type(ledger._records._storage)
 
-    original = optuna.Study.add_trial
-    monkeypatch.setattr(optuna.Study, "add_trial", count)
+    def count(self: object, study: int, template_trial: optuna.trial.FrozenTrial) -> int:
+        assert rows.execute("SELECT count(*) FROM trials").fetchone() == (len(commits),)
+        trial_id = original(self, study, template_trial)
+        commits.append(template_trial.user_attrs["candidate"]["architecture_id"])
+        return trial_id
+
+    original = storage.create_new_trial
+    monkeypatch.setattr(storage, "create_new_trial", count)
     for name in ("set_trial_user_attr", "set_trial_system_attr", "set_trial_param"):
-        monkeypatch.setattr(type(ledger._storage), name, lambda *_: pytest.fail("a second write"))
+        monkeypatch.setattr(storage, name, lambda *_: pytest.fail("a second write"))
     baseline = Proposal(space.baseline, Role.BASELINE)
     assert [begin(space, ledger, p) for p in (baseline, control(space))] == [0, 1]
     rows.close()
@@ -65,7 +69,7 @@ def test_every_end_has_its_state_and_reason(space: Space, open_ledger: Open) -> 
     ledger = open_ledger(space)
     for index in range(4):
         number = begin(space, ledger, candidate(space, index))
-        ledger.measured(number, measured(2.0))
+        ledger.measured(number, made_latency(2.0))
         ledger.epoch(number, [epoch(1, 0.25), epoch(2, 0.5)])
     ledger.complete(0)
     ledger.stop(1, "enough")
@@ -109,7 +113,7 @@ def test_constraints_are_where_the_dashboard_reads_them(open_ledger: Open) -> No
     number = begin(space, ledger, control(space))
     excess = ledger.trial(number).params / 44750 - 1
     assert ledger.frozen(number).system_attrs["constraints"] == [pytest.approx(excess), 0.0]
-    ledger.measured(number, measured(6.0))
+    ledger.measured(number, made_latency(6.0))
     assert ledger.frozen(number).system_attrs["constraints"] == pytest.approx([excess, 0.2])
     assert dict(ledger.trial(number).over_budget).keys() == {"max_params", "max_latency_ms"}
 
@@ -125,7 +129,7 @@ def test_budgets() -> None:
 def test_restart_forgets_the_curve_alone(space: Space, open_ledger: Open) -> None:
     ledger = open_ledger(space)
     number = begin(space, ledger, candidate(space))
-    ledger.measured(number, measured(2.0))
+    ledger.measured(number, made_latency(2.0))
     ledger.epoch(number, [epoch(1, 0.5)])
     ledger.restart(number)
     assert ledger.trial(number).curve == ()
@@ -136,7 +140,7 @@ def test_opened_again_it_is_the_same(space: Space, open_ledger: Open) -> None:
     ledger = open_ledger(space)
     for index in range(2):
         begin(space, ledger, candidate(space, index))
-    ledger.measured(0, measured(2.0))
+    ledger.measured(0, made_latency(2.0))
     ledger.epoch(0, [epoch(1, 0.5)])
     ledger.complete(0)
     ledger.note("machine", {"cores": 2})
@@ -223,7 +227,7 @@ def test_killed_while_the_study_was_begun(
 def test_optuna_reads_the_study(space: Space, open_ledger: Open, tmp_path: Path) -> None:
     ledger = open_ledger(space)
     number = begin(space, ledger, candidate(space))
-    ledger.measured(number, measured(2.0))
+    ledger.measured(number, made_latency(2.0))
     ledger.epoch(number, [epoch(1, 0.5)])
     ledger.fail(number, Failed("no"))
     study = optuna.load_study(study_name="study", storage=f"sqlite:///{tmp_path}/study/study.db")
@@ -231,6 +235,20 @@ def test_optuna_reads_the_study(space: Space, open_ledger: Open, tmp_path: Path)
     assert [direction.name for direction in study.directions] == ["MAXIMIZE"] + ["MINIMIZE"] * 2
     attributes = study.trials[0].user_attrs
     trial = ledger.trial(number)
-    assert attributes["architecture_id"] == trial.architecture_id
+    assert attributes["candidate"]["architecture_id"] == trial.architecture_id
     assert attributes["placements"] == trial.architecture.describe()
     assert (attributes["reason"], attributes["latency_ms"]) == ("no", 2.0)
+
+
+def test_a_study_of_an_older_version_is_neither_read_nor_replaced(
+    space: Space, open_ledger: Open
+) -> None:
+    ledger = open_ledger(space)
+    begin(space, ledger, candidate(space))
+    optuna.load_study(study_name=None, storage=ledger._records._storage).add_trial(
+        optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING, user_attrs={"role": "x"})
+    )
+    with pytest.raises(StorageError, match="older version"):
+        open_ledger(space).trials()
+    with pytest.raises(StorageError, match="older version"):
+        open_ledger(make_space("training.epochs=9"))

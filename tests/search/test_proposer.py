@@ -2,13 +2,13 @@
 
 import optuna
 import pytest
+from made_latencies import made_latency
 from simulated import (
     TINY,
     Executor,
     epoch,
     make_driver,
     make_space,
-    measured,
     memory_ledger,
 )
 
@@ -25,16 +25,14 @@ SAMPLERS = ("tpe", "nsga2", "random")
 FATES = ("running", "complete", "failed", "stopped", "slow")
 
 
-def enter(space: Space, ledger: Ledger, proposer: Proposer, proposal: Proposal) -> int:
-    number = ledger.begin(proposal, cost(proposal.architecture, space.file.data.image_size))
-    proposer.entered(ledger, number)
-    return number
+def enter(ledger: Ledger, proposal: Proposal) -> int:
+    return ledger.begin(proposal, cost(proposal.architecture, 16), epochs=3)
 
 
-def end(ledger: Ledger, proposer: Proposer, number: int, fate: str) -> None:
+def end(ledger: Ledger, number: int, fate: str) -> None:
     if fate == "running":
         return
-    ledger.measured(number, measured(1.0 + number))
+    ledger.measured(number, made_latency(1.0 + number))
     ledger.epoch(number, [epoch(1, 1 / (1 + number))])
     if fate == "complete":
         ledger.complete(number)
@@ -44,7 +42,6 @@ def end(ledger: Ledger, proposer: Proposer, number: int, fate: str) -> None:
         ledger.stop(number, "enough")
     else:
         ledger.infeasible(number, {"max_latency_ms": 2.0})
-    proposer.ended(ledger, number)
 
 
 def proposals(
@@ -57,7 +54,7 @@ def proposals(
         if proposal is None:
             break
         made.append(proposal)
-        end(ledger, proposer, enter(space, ledger, proposer, proposal), fates[index % len(fates)])
+        end(ledger, enter(ledger, proposal), fates[index % len(fates)])
     return made
 
 
@@ -179,11 +176,10 @@ def test_the_sampler_learns_from_results() -> None:
             assert proposal is not None
             name = "".join(p.block.name for p in proposal.architecture.placements)
             names.append(name)
-            number = enter(wide, ledger, proposer, proposal)
-            ledger.measured(number, measured(2.0 if name == "se" else 1.0))
+            number = enter(ledger, proposal)
+            ledger.measured(number, made_latency(2.0 if name == "se" else 1.0))
             ledger.epoch(number, [epoch(1, 0.1 if name == "se" else 0.9)])
             ledger.complete(number)
-            proposer.ended(ledger, number)
         return names[10:].count("se") / len(names[10:])
 
     by_tpe, by_chance = share_of_se("tpe"), share_of_se("random")

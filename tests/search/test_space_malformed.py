@@ -133,6 +133,32 @@ CASES = {
     "no width": at(1, "backbone: {width: 0.0}", "backbone.width", "greater than 0"),
     "unknown stem": at(1, "backbone: {stem: cifra}", "backbone.stem", '"cifar"', "'imagenet'"),
     "tiny images": at(2, "data: {image_size: 4}", "image_size", "greater than or equal to 8"),
+    "no validation images": at(2, "data: {validation_images: 0}", "validation_images", "than 0"),
+    "nothing but validation": at(
+        2, "data: {validation_images: 50000}", "data", "50,000 of cifar10's training split"
+    ),
+    "more images than there are": at(
+        2, "data: {train_images: 45001}", "data.train_images", "45,001", "5,000 validation images"
+    ),
+    "batch larger than the data": whole(
+        "data: {train_images: 100}\ntraining: {batch_size: 101}\nplacement: {attention: {eca: }}\n",
+        2,
+        "training.batch_size",
+        "101 is more than the 100 training images",
+    ),
+    "mixup of single images": at(
+        9, "training: {batch_size: 1, mixup: 0.2}", "training.batch_size", "another one", "mixup: 0"
+    ),
+    "crop beside the image": at(
+        2, "data: {augmentation: {crop_padding: 32}}", "augmentation.crop_padding", "0 to 31"
+    ),
+    "cutout of the image": at(
+        2, "data: {image_size: 64, augmentation: {cutout: 32}}", "augmentation.cutout", "0 to 31"
+    ),
+    "unknown precision": at(9, "training: {precision: float16}", "precision", "'bfloat16'"),
+    "bfloat16 on the CPU": at(
+        9, "training: {precision: bfloat16}", "training.precision", "gpus_per_trial", "auto"
+    ),
     "no stage 5": at(4, "  stages: [3, 5]", "placement.stages.1", "5", "allowed: 1, 2, 3, 4"),
     "stage 0": at(4, "  stages: [0]", "placement.stages.0", "greater than or equal to 1"),
     "stages empty": at(4, "  stages: []", "placement.stages", "at least 1"),

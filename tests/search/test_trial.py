@@ -23,11 +23,13 @@ def trial(name: str, *blocks: object) -> Trial:
         params=1,
         summary_params=1,
         macs=1,
+        latency_ms=None,
         latency=None,
         worker=None,
         curve=(),
         reason="",
         over_budget=(),
+        epochs=1,
     )
 
 

@@ -11,12 +11,11 @@ import pytest
 
 from models.architecture import Architecture, Backbone, Placement, Slot
 from models.attention import block_class, make_block
-from trainers import latency
 from trainers.candidate import run_candidate
-from trainers.config import DataConfig, TrainingConfig
-from trainers.data import store
+from trainers.config import DataConfig, LatencyConfig, TrainingConfig
+from trainers.data import search_split, store
 from trainers.data.cifar10 import FACTS
-from trainers.messages import Answer, EpochResult, Failed, Measured, Task
+from trainers.messages import Answer, Built, EpochResult, Failed, Measured, Saved, Start, Task
 
 SIDE, IMAGES = 8, 60
 SE = Placement(Slot(4, 2, "before_add"), make_block("se", {"reduction": 4}))
@@ -25,8 +24,6 @@ SE = Placement(Slot(4, 2, "before_add"), make_block("se", {"reduction": 4}))
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Task]:
     """A task over small images of two classes, in a folder that holds no test images."""
-    monkeypatch.setattr(latency, "MIN_S", 0.01)
-    monkeypatch.setattr(latency, "WARM_UP_S", 0.0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other training's locks
     facts = replace(
         FACTS, classes=2, image_size=SIDE, train=replace(FACTS.train, images=IMAGES, per_class=30)
@@ -44,6 +41,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Task]
             data=DataConfig(image_size=size, train_images=40, validation_images=20),
             data_folder=str(tmp_path),
             training=TrainingConfig.model_validate({"epochs": 2, "batch_size": 8} | training),
+            latency=LatencyConfig(seconds=0.02),
             seed=0,
         )
 
@@ -58,20 +56,41 @@ def last(answers: list[Answer]) -> Failed:
 
 
 def test_measured_then_every_epoch(task: Callable[..., Task]) -> None:
-    measured, *epochs = run_candidate(task(SE))
+    built, measured, *epochs = run_candidate(task(SE))
+    assert isinstance(built, Built)
     assert isinstance(measured, Measured)
     assert measured.latency.median_ms > 0
     assert (measured.latency.batch, measured.latency.image_size) == (1, SIDE)
-    assert measured.worker.device == "cpu"
+    assert built.worker.device == "cpu"
     assert all(isinstance(epoch, EpochResult) for epoch in epochs)
     assert [epoch.epoch for epoch in epochs] == [1, 2]
 
 
 def test_images_are_resized_to_the_configured_size(task: Callable[..., Task]) -> None:
-    measured, *epochs = run_candidate(task(SE, size=16, epochs=1))
+    _, measured, *epochs = run_candidate(task(SE, size=16, epochs=1))
     assert measured.latency.image_size == 16
     assert len(epochs) == 1
     assert isinstance(epochs[0], EpochResult)
+
+
+def test_on_a_gpu_the_batches_are_tensors(
+    task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the GPU is the CPU by another name, so the curve is the same too."""
+
+    def losses(device: str) -> list[float]:
+        _, _, *epochs = run_candidate(replace(task(SE), device=device))
+        return [epoch.train_loss for epoch in epochs]
+
+    expected = losses("cpu")
+    made, set_to = [], []
+    original = search_split.DeviceTrainingBatches
+    monkeypatch.setattr(paddle, "set_device", set_to.append)
+    monkeypatch.setattr(
+        search_split, "DeviceTrainingBatches", lambda *given: made.append(1) or original(*given)
+    )
+    assert losses("gpu") == expected
+    assert (made, set_to) == ([1], ["gpu"])
 
 
 def test_the_test_split_is_never_opened(
@@ -87,13 +106,13 @@ def test_the_test_split_is_never_opened(
     monkeypatch.setattr(np, "load", note)
     monkeypatch.setattr(store, "open_test", lambda *_: pytest.fail("the test split was opened"))
     answers = list(run_candidate(task()))
-    assert len(answers) == 3, "and it works without the files"
+    assert len(answers) == 4, "and it works without the files"
     assert set(opened) == {"train_images.npy", "train_labels.npy"}
 
 
 def test_the_same_task_gives_the_same_curve(task: Callable[..., Task]) -> None:
     def curve() -> list[tuple[float, float, float]]:
-        _, *epochs = run_candidate(task(SE))
+        _, _, *epochs = run_candidate(task(SE))
         return [(epoch.val_accuracy, epoch.val_loss, epoch.train_loss) for epoch in epochs]
 
     assert curve() == curve()
@@ -123,7 +142,7 @@ def test_a_block_that_raises(
     failed = last(answers)
     assert failed.reason == "ArithmeticError: no attention today"
     assert "in broken" in failed.details
-    assert len(answers) == (1 if when == "measured" else 2)
+    assert len(answers) == (2 if when == "measured" else 3)
 
 
 def test_an_architecture_that_cannot_be_built(task: Callable[..., Task]) -> None:
@@ -146,7 +165,73 @@ def test_more_images_than_there_are(task: Callable[..., Task]) -> None:
 
 def test_closed_early(task: Callable[..., Task]) -> None:
     answers = run_candidate(task(epochs=1000))
+    assert isinstance(next(answers), Built)
     assert isinstance(next(answers), Measured)
     assert isinstance(next(answers), EpochResult)
     answers.close()
     assert list(answers) == []
+
+
+def test_the_latency_can_come_last(task: Callable[..., Task]) -> None:
+    answers = list(run_candidate(replace(task(SE), measure_first=False)))
+    assert [type(answer) for answer in answers] == [Built, EpochResult, EpochResult, Measured]
+
+
+def saved_baseline(task: Callable[..., Task], path: Path, **training: Any) -> Start:
+    """Trains the plain backbone and returns where its weights are."""
+    recipe = {"epochs": 16, "learning_rate": 0.02} | training
+    origin = replace(task(**recipe), measure_first=False, save_to=str(path))
+    *_, last_epoch, saved = run_candidate(origin)
+    assert isinstance(saved, Saved)
+    assert isinstance(last_epoch, EpochResult)
+    assert last_epoch.val_accuracy == 1.0, "two classes that are easily told apart"
+    return saved.start
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_candidate_begins_where_the_baseline_ended(
+    task: Callable[..., Task], tmp_path: Path, average: float
+) -> None:
+    """With next to no learning rate its first epoch is the baseline's last."""
+    start = saved_baseline(task, tmp_path / "b.safetensors", average=average)
+    for placements in ((), (SE,)):
+        still = replace(task(*placements, epochs=1, learning_rate=1e-12), start=start)
+        *_, epoch = run_candidate(still)
+        assert isinstance(epoch, EpochResult)
+        assert epoch.val_accuracy == 1.0
+        assert epoch.val_loss < 0.5
+    scratch = task(SE, epochs=1, learning_rate=1e-12)
+    *_, epoch = run_candidate(scratch)
+    assert epoch.val_loss > 0.6  # type: ignore[union-attr]
+
+
+def test_blocks_that_cannot_learn_to_act_act_in_the_end(
+    task: Callable[..., Task], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = saved_baseline(task, tmp_path / "b.safetensors")
+    shares: list[float] = []
+    simam = block_class("simam")
+    fade = simam.fade_in
+    monkeypatch.setattr(
+        simam, "fade_in", lambda self, share: (shares.append(share), fade(self, share))[1]
+    )
+    placed = Placement(Slot(2, 2, "before_add"), make_block("simam", {}))
+    *_, epoch = run_candidate(replace(task(placed, epochs=2), start=start))
+    assert isinstance(epoch, EpochResult)
+    steps = 2 * 5
+    assert shares == pytest.approx([min(1.0, step / (steps / 2)) for step in range(1, steps + 1)])
+
+
+def test_other_weights_than_the_studys_are_refused(
+    task: Callable[..., Task], tmp_path: Path
+) -> None:
+    start = saved_baseline(task, tmp_path / "b.safetensors")
+    path = Path(start.path)
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    failed = last(list(run_candidate(replace(task(SE), start=start))))
+    assert "b.safetensors: its SHA-256 is not the one the study began with" in failed.reason
+    path.unlink()
+    failed = last(list(run_candidate(replace(task(SE), start=start))))
+    assert "are gone" in failed.reason

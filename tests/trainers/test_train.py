@@ -1,68 +1,35 @@
 """Training on images a thin network learns in seconds."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import paddle
 import pytest
 from paddle import nn
+from trainings import (
+    BACKBONE,
+    CLASSES,
+    IMAGES,
+    SIDE,
+    Brightness,
+    curve,
+    image_set,
+    on_device,
+    training,
+    untimed,
+    validation,
+)
 
-from models.architecture import Architecture, Backbone
+from models.architecture import Architecture
 from models.build import build
-from trainers.config import Augmentation, TrainingConfig
-from trainers.data.batches import EvaluationBatches, TrainingBatches
+from trainers.config import TrainingConfig
+from trainers.data.batches import EvaluationBatches
 from trainers.data.store import ImageSet
-from trainers.messages import EpochResult
 from trainers.mixup import Mixture
 from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
 from trainers.train import DivergedError, as_input, evaluate, make_optimizer, train
-
-SIDE, IMAGES, CLASSES = 8, 64, 2
-BACKBONE = Backbone(width=0.0625, classes=CLASSES)
-HALF = np.arange(IMAGES // 2)
-
-
-@pytest.fixture
-def quiet(tmp_path: Path) -> Iterator[Quiet]:
-    locks = Quiet(tmp_path)
-    yield locks
-    locks.close()
-
-
-def image_set() -> ImageSet:
-    """Dark and bright images; the label says which."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(IMAGES) % CLASSES
-    noise = rng.integers(0, 60, (IMAGES, SIDE, SIDE, 3))
-    images = (noise + 150 * labels[:, None, None, None]).astype(np.uint8)
-    return ImageSet(images, labels, (0.5,) * 3, (0.25,) * 3, CLASSES, "")
-
-
-def training(seed: int = 0) -> TrainingBatches:
-    return TrainingBatches(
-        image_set(),
-        HALF,
-        batch_size=8,
-        augmentation=Augmentation(crop_padding=1, flip=True),
-        seed=seed,
-    )
-
-
-def validation() -> EvaluationBatches:
-    return EvaluationBatches(image_set(), HALF + IMAGES // 2, batch_size=20)
-
-
-def curve(quiet: Quiet, seed: int = 0, **given: Any) -> list[EpochResult]:
-    config = TrainingConfig.model_validate({"epochs": 4, "learning_rate": 0.05} | given)
-    network = build(Architecture(BACKBONE), SIDE, seed)
-    return list(train(network, training(seed), validation(), config, image_size=SIDE, quiet=quiet))
-
-
-def untimed(results: list[EpochResult]) -> list[tuple[int, float, float, float]]:
-    return [(r.epoch, r.val_accuracy, r.val_loss, r.train_loss) for r in results]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -84,9 +51,40 @@ def test_the_same_seed_gives_the_same_curve(quiet: Quiet) -> None:
     assert first != other
 
 
-def test_a_huge_learning_rate_diverges(quiet: Quiet) -> None:
+@pytest.mark.parametrize("device", [False, True])
+def test_a_huge_learning_rate_diverges(quiet: Quiet, device: bool) -> None:
+    wild: dict[str, Any] = {"learning_rate": 100.0, "schedule": "constant", "momentum": 0.99}
     with pytest.raises(DivergedError, match=r"diverged in epoch \d: training loss"):
-        curve(quiet, learning_rate=100.0, schedule="constant", momentum=0.99, epochs=30)
+        curve(quiet, device=device, epochs=30, **wild)
+
+
+class Switched(nn.Layer):
+    """Logits of a linear layer, times NaN in one training step alone."""
+
+    def __init__(self, bad_step: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3 * SIDE * SIDE, CLASSES)
+        self.bad_step, self.steps = bad_step, 0
+
+    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
+        logits = self.linear(images.flatten(1))
+        self.steps += self.training
+        if self.training and self.steps == self.bad_step:
+            return logits.detach() * float("nan") + 0 * logits.detach()
+        return logits
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_one_loss_that_is_no_number_is_found_at_the_end_of_its_epoch(
+    quiet: Quiet, device: bool
+) -> None:
+    batches, judges = on_device() if device else (training(), validation())
+    network = Switched(bad_step=6)  # of 4 steps an epoch
+    config = TrainingConfig(epochs=3, learning_rate=1e-3)
+    epochs = train(network, batches, judges, config, image_size=SIDE, quiet=quiet)
+    assert next(epochs).epoch == 1
+    with pytest.raises(DivergedError, match="diverged in epoch 2: training loss nan, validation"):
+        next(epochs)
 
 
 def test_label_smoothing_is_in_the_training_loss_alone(quiet: Quiet) -> None:
@@ -109,11 +107,11 @@ def test_each_label_has_its_share_of_the_loss(quiet: Quiet, share: float) -> Non
 def _loss_of_wrong_labels(quiet: Quiet, share: float) -> float:
     """The training loss where that share of it is of the other class's label."""
 
-    def mixture(pixels: Any, labels: Any, *_: object) -> Mixture:
-        return Mixture(pixels, 1 - labels, labels, share)
+    def mixtures(batches: Any, *_: object) -> Iterator[Mixture]:
+        return (Mixture(pixels, 1 - labels, labels, share) for pixels, labels in batches)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainers.train.mix", mixture)
+        patch.setattr("trainers.train.mixtures", mixtures)
         config = {"epochs": 1, "learning_rate": 1e-9, "label_smoothing": 0.0, "mixup": 1.0}
         return curve(quiet, **config)[0].train_loss
 
@@ -185,20 +183,6 @@ def test_every_step_has_its_learning_rate(quiet: Quiet, monkeypatch: pytest.Monk
     curve(quiet, epochs=3)
     config = TrainingConfig(epochs=3, learning_rate=0.05)
     assert seen == pytest.approx([learning_rate(config, n, 12) for n in range(12)])
-
-
-class Brightness(nn.Layer):
-    """Says 1 for images brighter than the mean, with logits ±`certainty`."""
-
-    def __init__(self, certainty: float) -> None:
-        super().__init__()
-        self.certainty = certainty
-
-    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        self.seen_training = self.training
-        bright = images.mean(axis=(1, 2, 3)) > 0
-        second = self.certainty * bright.astype("float32")
-        return paddle.stack([self.certainty - second, second], axis=1)
 
 
 def test_evaluation_is_a_count(quiet: Quiet) -> None:

@@ -11,47 +11,36 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from trainers.config import Augmentation
 from trainers.data.colour import brighten, change_contrast, saturate
+from trainers.data.draws import Array, Chosen, Draws
 from trainers.data.facts import Pixels
-from trainers.data.warp import random_boxes, resize_parts, rotate
+from trainers.data.warp import warp
 
 Positions = npt.NDArray[np.int64]
-Chosen = npt.NDArray[np.bool_]
 
 _JITTER = (("brightness", brighten), ("contrast", change_contrast), ("saturation", saturate))
 
 
 def augment(
-    images: Pixels,
-    settings: Augmentation,
-    mean: Sequence[float],
-    rng: np.random.Generator,
-    mirrored: Chosen | None = None,
+    images: Pixels, draws: Draws[Array], settings: Augmentation, mean: Sequence[float]
 ) -> Pixels:
-    """Change images as `settings` say, in their order, with numbers from `rng`.
+    """Change images as `draws`, made for these `settings`, say, in the order of the settings.
 
-    `mean` [C] on a 0-1 scale fills the cutout; `mirrored` [N] are the images to flip, where that is
-    not left to chance.
+    `mean` [C] on a 0-1 scale fills the cutout. `trainers.data.on_device.augment` is its twin.
     """
-    count = len(images)
-    height, width = images.shape[1:3]
-    if settings.crop_padding:
-        places = 2 * settings.crop_padding + 1
-        top, left = rng.integers(0, places, count), rng.integers(0, places, count)
-        images = crop(images, top, left, settings.crop_padding)
-    if settings.resized_crop:
-        boxes = random_boxes(count, (height, width), settings.resized_crop, rng)
-        images = resize_parts(images, boxes)
-    if settings.flip:
-        images = flip(images, rng.random(count) < 0.5 if mirrored is None else mirrored)
-    if settings.rotation:
-        images = rotate(images, rng.uniform(-settings.rotation, settings.rotation, count))
+    if draws.top is not None and draws.left is not None:
+        images = crop(images, draws.top, draws.left, settings.crop_padding)
+    if draws.parts is not None:
+        images = warp(images, draws.parts)
+    if draws.mirrored is not None:
+        images = flip(images, draws.mirrored)
+    if draws.turns is not None:
+        images = warp(images, draws.turns)
     for name, change in _JITTER:
-        spread = getattr(settings, name)
-        if spread:
-            images = change(images, rng.uniform(1 - spread, 1 + spread, count))
-    if settings.cutout:
-        rows, columns = rng.integers(0, height, count), rng.integers(0, width, count)
-        images = cutout(images, rows, columns, settings.cutout, mean)
+        factors = getattr(draws, name)
+        if factors is not None:
+            images = change(images, factors)
+    if draws.rows is not None and draws.columns is not None:
+        images = cutout(images, draws.rows, draws.columns, settings.cutout, mean)
     return images
 
 
@@ -88,9 +77,14 @@ def cutout(
     inside_rows = _within(np.arange(height), rows, side)  # [N, H]
     inside_columns = _within(np.arange(width), columns, side)  # [N, W]
     result = images.copy()
-    fill = np.rint(np.asarray(mean) * 255).astype(np.uint8)
-    result[inside_rows[:, :, None] & inside_columns[:, None, :]] = fill
+    result[inside_rows[:, :, None] & inside_columns[:, None, :]] = mean_colour(mean)
     return result
+
+
+def mean_colour(mean: Sequence[float]) -> Pixels:
+    """The mean [C] on a 0-1 scale as a pixel, uint8 [C]."""
+    colour: Pixels = np.rint(np.asarray(mean) * 255).astype(np.uint8)
+    return colour
 
 
 def _within(places: Positions, centres: Positions, side: int) -> npt.NDArray[np.bool_]:

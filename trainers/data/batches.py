@@ -1,28 +1,52 @@
-"""Batches as a network takes them: float32 [n, 3, H, W], normalised, with int64 [n] labels."""
+"""Batches as a network takes them: float32 [n, 3, H, W], normalised, with int64 [n] labels.
+
+Here they are arrays, which is what is fast on a CPU; `device_batches.py` has the same as tensors.
+"""
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
 from trainers.config import Augmentation
-from trainers.data.augment import Chosen, augment
+from trainers.data.augment import augment
 from trainers.data.facts import Labels, Pixels
+from trainers.data.order import TrainingOrder
 from trainers.data.split import Indices
 from trainers.data.store import ImageSet
 
-_FLIPS = 0x666C6970
-"""Sets the draw of the alternating flip apart from those of epochs."""
-
 Batch = tuple[npt.NDArray[np.float32], Labels]
+AnyBatch = tuple[Any, Any]
+"""Images and labels, both as arrays or both as tensors."""
+
+
+class Training(Protocol):
+    """What a training reads, whatever device the batches are made on.
+
+    `seed`: what order and augmentation depend on, beside the epoch's number.
+    `sizes`: how many images each batch of an epoch has.
+    """
+
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+
+    @property
+    def sizes(self) -> Sequence[int]: ...  # noqa: D102
+
+    def epoch(self, number: int) -> Iterator[AnyBatch]:
+        """All batches of one epoch."""
+
+
+class Evaluation(Protocol):
+    """What an evaluation reads: every image once."""
+
+    def __iter__(self) -> Iterator[AnyBatch]: ...
 
 
 class TrainingBatches:
-    """Shuffled, augmented batches of the images at `indices`.
-
-    Order and augmentation depend on `seed` and the epoch's number alone, so a resumed training
-    sees what an uninterrupted one would have seen.
+    """Shuffled, augmented batches of the images at `indices`; see `TrainingOrder`.
 
     Raises:
         InputError: fewer images than `batch_size`.
@@ -37,58 +61,39 @@ class TrainingBatches:
         augmentation: Augmentation,
         seed: int,
     ) -> None:
-        if not 1 <= batch_size <= len(indices):
-            raise InputError(
-                f"training.batch_size: {batch_size} given; allowed are 1 to {len(indices)}, the "
-                "number of training images (data.train_images)"
-            )
         self._source = _Source(image_set)
-        self._indices = indices
-        self._batch_size = batch_size
-        self._augmentation = augmentation
-        self._seed = seed
-        # The images that an alternating flip mirrors in even epochs; in odd ones the others.
-        self._alternating: Chosen | None = None
-        if augmentation.flip == "alternating":
-            chance = np.random.default_rng([seed, _FLIPS]).random(len(image_set.labels))
-            self._alternating = chance < 0.5
+        self._order = TrainingOrder(
+            image_set, indices, batch_size=batch_size, augmentation=augmentation, seed=seed
+        )
 
     @property
     def seed(self) -> int:
         """What order and augmentation depend on, beside the epoch."""
-        return self._seed
+        return self._order.seed
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """How many images each batch of an epoch has."""
+        return self._order.sizes
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return len(self._starts())
+        return len(self.sizes)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """All batches of one epoch."""
-        rng = np.random.default_rng([self._seed, number])
-        order = rng.permutation(self._indices)
-        mean = self._source.image_set.mean
-        for start in self._starts():
-            chosen = order[start : start + self._batch_size]
-            images, labels = self._source.gather(chosen)
-            mirrored = None
-            if self._alternating is not None:
-                mirrored = self._alternating[chosen] ^ bool(number % 2)
-            images = augment(images, self._augmentation, mean, rng, mirrored)
+        settings, mean = self._order.augmentation, self._source.image_set.mean
+        for step in self._order.epoch(number):
+            images, labels = self._source.gather(step.chosen)
+            images = augment(images, step.draws, settings, mean)
             yield self._source.normalise(images), labels
-
-    def _starts(self) -> range:
-        count = len(self._indices)
-        # A last batch of one image is dropped: BatchNorm has no variance to divide by.
-        lonely = self._batch_size > 1 and count % self._batch_size == 1
-        return range(0, count - 1 if lonely else count, self._batch_size)
 
 
 class EvaluationBatches:
     """Every image at `indices` once, in their order, unchanged but for normalising."""
 
     def __init__(self, image_set: ImageSet, indices: Indices, *, batch_size: int) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch size: {batch_size} given; allowed are 1 and more")
+        refuse_batch_size(batch_size)
         self._source = _Source(image_set)
         self._indices = indices
         self._batch_size = batch_size
@@ -100,6 +105,12 @@ class EvaluationBatches:
         for start in range(0, len(self._indices), self._batch_size):
             images, labels = self._source.gather(self._indices[start : start + self._batch_size])
             yield self._source.normalise(images), labels
+
+
+def refuse_batch_size(given: int) -> None:
+    """Raises InputError for evaluation batches of no images."""
+    if given < 1:
+        raise InputError(f"batch size: {given} given; allowed are 1 and more")
 
 
 class _Source:
@@ -122,10 +133,18 @@ def normalised(
     images: Pixels, mean: Sequence[float], deviation: Sequence[float]
 ) -> npt.NDArray[np.float32]:
     """(x / 255 - mean) / deviation by channel: uint8 [N, H, W, C] to float32 [N, C, H, W]."""
-    scale = 1.0 / (255.0 * np.asarray(deviation))
-    shift = -np.asarray(mean) / np.asarray(deviation)
+    scale, shift = scale_and_shift(mean, deviation)
     # Channels first while a pixel is one byte: four times less to move than afterwards.
     result = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).astype(np.float32)
-    result *= scale.astype(np.float32)[:, None, None]
-    result += shift.astype(np.float32)[:, None, None]
+    result *= scale[:, None, None]
+    result += shift[:, None, None]
     return result
+
+
+def scale_and_shift(
+    mean: Sequence[float], deviation: Sequence[float]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """What grey levels are multiplied by and then added to be normalised: float32 [C] each."""
+    scale = 1.0 / (255.0 * np.asarray(deviation))
+    shift = -np.asarray(mean) / np.asarray(deviation)
+    return scale.astype(np.float32), shift.astype(np.float32)

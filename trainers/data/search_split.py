@@ -1,31 +1,64 @@
 """The images a search sees: train and validation, both of the data set's training split."""
 
 from pathlib import Path
+from typing import TypedDict
 
-from trainers.config import DataConfig, TrainingConfig
-from trainers.data.batches import EvaluationBatches, TrainingBatches
+import numpy as np
+import numpy.typing as npt
+
+from trainers.config import Augmentation, DataConfig, TrainingConfig
+from trainers.data.batches import Evaluation, EvaluationBatches, Training, TrainingBatches
+from trainers.data.device_batches import (
+    DeviceEvaluationBatches,
+    DeviceImages,
+    DeviceTrainingBatches,
+)
+from trainers.data.order import TrainingOrder
 from trainers.data.split import Split, split_record, stratified_split
 from trainers.data.store import ImageSet, open_train
 
 EVALUATION_BATCH = 250
 
+Array = npt.NDArray[np.float32]
+
+
+class _Recipe(TypedDict):
+    batch_size: int
+    augmentation: Augmentation
+    seed: int
+
 
 def search_batches(
-    data: DataConfig, training: TrainingConfig, folder: Path, seed: int
-) -> tuple[TrainingBatches, EvaluationBatches]:
+    data: DataConfig, training: TrainingConfig, folder: Path, seed: int, device: str = "cpu"
+) -> tuple[Training, Evaluation]:
     """Training and validation batches; `folder` is what `store.prepare` returned.
+
+    On the `device` `cpu` they are arrays; on any other they are tensors on Paddle's current
+    device, which all images are sent to here.
 
     Raises InputError for more images, or larger batches, than there are images.
     """
     image_set, split = _search_split(data, folder)
-    batches = TrainingBatches(
-        image_set,
-        split.train,
-        batch_size=training.batch_size,
-        augmentation=data.augmentation,
-        seed=seed,
+    recipe: _Recipe = {
+        "batch_size": training.batch_size,
+        "augmentation": data.augmentation,
+        "seed": seed,
+    }
+    if device == "cpu":
+        batches = TrainingBatches(image_set, split.train, **recipe)
+        return batches, EvaluationBatches(image_set, split.validation, batch_size=EVALUATION_BATCH)
+    order = TrainingOrder(image_set, split.train, **recipe)
+    images = DeviceImages(image_set)
+    return DeviceTrainingBatches(images, order), DeviceEvaluationBatches(
+        images, split.validation, batch_size=EVALUATION_BATCH
     )
-    return batches, EvaluationBatches(image_set, split.validation, batch_size=EVALUATION_BATCH)
+
+
+def training_sample(data: DataConfig, folder: Path, count: int) -> Array:
+    """The first `count` training images, unchanged but for normalising: float32 [n, 3, H, W]."""
+    image_set, split = _search_split(data, folder)
+    pixels, _ = next(iter(EvaluationBatches(image_set, split.train[:count], batch_size=count)))
+    return pixels
 
 
 def describe_split(data: DataConfig, folder: Path) -> dict[str, int | str]:

@@ -1,7 +1,4 @@
-"""Rotating and resizing random parts of a whole batch of images at once.
-
-All functions take and give uint8 [N, H, W, C] and leave their input alone.
-"""
+"""Rotating and resizing random parts of a whole batch of images at once: affine maps."""
 
 from dataclasses import dataclass
 
@@ -27,26 +24,32 @@ class Boxes:
     height: Numbers
 
 
-def rotate(images: Pixels, degrees: Numbers) -> Pixels:
-    """Turn each image counter-clockwise by `degrees` [N] about its centre; corners become black."""
-    height, width = images.shape[1:3]
+def rotations(degrees: Numbers, size: tuple[int, int]) -> Numbers:
+    """Matrices [N, 2, 3] for `warp`: images of `size` (H, W) turned by `degrees` [N].
+
+    Counter-clockwise about the centre; corners become black.
+    """
+    height, width = size
     angle = -np.deg2rad(degrees)
     cosine, sine = np.cos(angle), np.sin(angle)
-    matrices = np.zeros((len(images), 2, 3))
+    matrices = np.zeros((len(degrees), 2, 3))
     matrices[:, 0, 0], matrices[:, 0, 1] = cosine, sine
     matrices[:, 1, 0], matrices[:, 1, 1] = -sine, cosine
     centre = np.array([width / 2, height / 2])
     matrices[:, :, 2] = centre - matrices[:, :, :2] @ centre
-    return warp(images, matrices)
+    return matrices
 
 
-def resize_parts(images: Pixels, boxes: Boxes) -> Pixels:
-    """Stretch a part of each image to the old size, bilinearly and without smoothing first."""
-    height, width = images.shape[1:3]
-    matrices = np.zeros((len(images), 2, 3))
+def stretches(boxes: Boxes, size: tuple[int, int]) -> Numbers:
+    """Matrices [N, 2, 3] for `warp`: a part of each image stretched to `size` (H, W).
+
+    Bilinearly and without smoothing first.
+    """
+    height, width = size
+    matrices = np.zeros((len(boxes.left), 2, 3))
     matrices[:, 0, 0], matrices[:, 0, 2] = boxes.width / width, boxes.left
     matrices[:, 1, 1], matrices[:, 1, 2] = boxes.height / height, boxes.top
-    return warp(images, matrices)
+    return matrices
 
 
 def random_boxes(
@@ -68,6 +71,7 @@ def random_boxes(
 def warp(images: Pixels, matrices: Numbers) -> Pixels:
     """The value of each pixel taken from where its matrix [N, 2, 3] says, bilinearly.
 
+    Takes and gives uint8 [N, H, W, C] and leaves its input alone.
     A matrix maps the centre (x + ½, y + ½, 1) of a pixel of the result to a point (x, y) of the
     image, whose pixels are the unit squares from (0, 0). Points outside it are black.
     """

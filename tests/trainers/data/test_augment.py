@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from trainers.config import Augmentation
 from trainers.data.augment import augment, crop, cutout, flip
+from trainers.data.draws import draw
 
 MEAN = (0.5, 0.25, 0.1)
 
@@ -12,6 +13,11 @@ MEAN = (0.5, 0.25, 0.1)
 def pictures(seed: int, count: int, height: int, width: int) -> np.ndarray:
     shape = (count, height, width, 3)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def augmented(images: np.ndarray, settings: Augmentation, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return augment(images, draw(len(images), images.shape[1:3], settings, rng), settings, MEAN)
 
 
 shapes = st.tuples(st.integers(0, 999), st.integers(1, 5), st.integers(1, 9), st.integers(1, 9))
@@ -71,7 +77,7 @@ settings = st.builds(
 def test_keeps_shape_type_and_input(shape: tuple, chosen: Augmentation) -> None:
     images = pictures(*shape)
     before = images.copy()
-    results = [augment(images, chosen, MEAN, np.random.default_rng(3)) for _ in range(2)]
+    results = [augmented(images, chosen, 3) for _ in range(2)]
     assert np.array_equal(images, before)
     assert results[0].shape == images.shape
     assert results[0].dtype == np.uint8
@@ -81,20 +87,16 @@ def test_keeps_shape_type_and_input(shape: tuple, chosen: Augmentation) -> None:
 def test_everything_off_changes_nothing() -> None:
     images = pictures(0, 4, 8, 8)
     off = Augmentation(crop_padding=0, flip=False, cutout=0)
-    assert np.array_equal(augment(images, off, MEAN, np.random.default_rng(0)), images)
+    assert np.array_equal(augmented(images, off), images)
 
 
 def test_every_offset_and_about_half_the_flips_occur() -> None:
     marked = np.zeros((4000, 8, 8, 3), np.uint8)
     marked[:, 4, 3] = 255
-    shifted = augment(
-        marked, Augmentation(crop_padding=2, flip=False), MEAN, np.random.default_rng(0)
-    )
+    shifted = augmented(marked, Augmentation(crop_padding=2, flip=False))
     places = {tuple(place) for place in np.argwhere(shifted[..., 0])[:, 1:].tolist()}
     assert places == {(y, x) for y in range(2, 7) for x in range(1, 6)}
-    flipped = augment(
-        marked, Augmentation(crop_padding=0, flip=True), MEAN, np.random.default_rng(0)
-    )
+    flipped = augmented(marked, Augmentation(crop_padding=0, flip=True))
     assert 0.45 < (flipped[:, 4, 4, 0] == 255).mean() < 0.55
 
 
@@ -115,6 +117,6 @@ def test_each_setting_changes_most_images_and_each_differently(only: dict[str, o
     images = np.repeat(pictures(0, 1, 8, 8), 40, axis=0)
     off: dict[str, object] = {"crop_padding": 0, "flip": False}
     settings = Augmentation.model_validate(off | only)
-    changed = augment(images, settings, MEAN, np.random.default_rng(0))
+    changed = augmented(images, settings)
     different = len(np.unique(changed.reshape(40, -1), axis=0))
     assert different == 2 if "flip" in only else different > 15

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from trainers.data.warp import Boxes, random_boxes, resize_parts, rotate, warp
+from trainers.data.warp import Boxes, random_boxes, rotations, stretches, warp
 
 shapes = st.tuples(st.integers(0, 999), st.integers(1, 4), st.integers(1, 12), st.integers(1, 12))
 
@@ -14,6 +14,14 @@ shapes = st.tuples(st.integers(0, 999), st.integers(1, 4), st.integers(1, 12), s
 def pictures(seed: int, count: int, height: int, width: int) -> np.ndarray:
     shape = (count, height, width, 3)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def rotate(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    return warp(images, rotations(degrees, images.shape[1:3]))
+
+
+def resize_parts(images: np.ndarray, boxes: Boxes) -> np.ndarray:
+    return warp(images, stretches(boxes, images.shape[1:3]))
 
 
 def by_pillow(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -1,0 +1,144 @@
+"""Which recipe reaches a given accuracy first: one network, one set of images, several recipes.
+
+A schedule depends on how long the training is, so every recipe is trained anew for each number of
+epochs; what counts is the accuracy at the end, on images that were not trained on.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe, side_by_side
+
+PLAIN: dict[str, Any] = {"label_smoothing": 0.0, "nesterov": False, "warmup_fraction": 0.0}
+FAST: dict[str, Any] = {"learning_rate": 0.1, "batch_size": 64, "warmup_fraction": 0.25}
+ALTERNATING = {"flip": "alternating"}
+
+RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "article C: Adam 1e-4": (
+        {**PLAIN, "optimizer": "adam", "learning_rate": 1e-4, "schedule": "constant",
+         "weight_decay": 0.0, "batch_size": 32}, {"crop_padding": 0, "flip": True},
+    ),
+    "Adam 1e-3": (
+        {**PLAIN, "optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant",
+         "weight_decay": 0.0, "batch_size": 64}, {},
+    ),
+    "SGD 0.1, steps": ({**PLAIN, "schedule": "step", "batch_size": 64}, {}),
+    "SGD 0.1, cosine": ({**PLAIN, "schedule": "cosine", "batch_size": 64}, {}),
+    "triangular Nesterov": (FAST, {}),
+    "triangular Nesterov, no smoothing": ({**FAST, "label_smoothing": 0.0}, {}),
+    "triangular, alternating flip": (FAST, ALTERNATING),
+    "triangular, bias factor 64": ({**FAST, "norm_bias_factor": 64.0}, {}),
+    "triangular, bias factor 8": ({**FAST, "norm_bias_factor": 8.0}, {}),
+    "triangular, EMA 0.95": ({**FAST, "average": 0.95}, {}),
+    "triangular, EMA 0.99": ({**FAST, "average": 0.99}, {}),
+    "triangular, lr 0.2": ({**FAST, "learning_rate": 0.2}, {}),
+    "triangular, lr 0.05": ({**FAST, "learning_rate": 0.05}, {}),
+    "triangular, batch 32": ({**FAST, "batch_size": 32}, {}),
+    "triangular, batch 128, lr 0.2": ({**FAST, "batch_size": 128, "learning_rate": 0.2}, {}),
+    "triangular, no crop": (FAST, {"crop_padding": 0}),
+    "triangular, crop 2": (FAST, {"crop_padding": 2}),
+}  # fmt: skip
+
+
+def child(task: dict[str, Any]) -> dict[str, float]:
+    """Trains once; the accuracy after the last epoch and the seconds of training."""
+    from models.architecture import Architecture, Backbone
+    from models.build import build
+    from trainers.config import DataConfig, TrainingConfig
+    from trainers.data.search_split import search_batches
+    from trainers.data.store import prepare
+    from trainers.quiet import Quiet
+    from trainers.train import train
+
+    config = TrainingConfig.model_validate({**task["training"], "epochs": task["epochs"]})
+    data = DataConfig.model_validate(
+        {**task["data"], "augmentation": {"crop_padding": 4, **task["augmentation"]}}
+    )
+    batches, validation = search_batches(data, config, prepare(data), task["seed"])
+    network = build(Architecture(Backbone(width=task["width"])), data.image_size, task["seed"])
+    judge: Any = _AtTheEnd(validation, task["epochs"])
+    results = list(
+        train(network, batches, judge, config, image_size=data.image_size, quiet=Quiet())
+    )
+    return {
+        "accuracy": results[-1].val_accuracy,
+        "seconds": sum(result.train_seconds for result in results),
+    }
+
+
+class _AtTheEnd:
+    """Validation batches, of which only the first is read before the last epoch."""
+
+    def __init__(self, batches: Any, epochs: int) -> None:
+        self._batches, self._left = batches, epochs
+
+    def __iter__(self) -> Iterator[Any]:
+        self._left -= 1
+        for batch in self._batches:
+            yield batch
+            if self._left:
+                return
+
+
+def main() -> None:
+    """Trains every recipe for every number of epochs and seed; prints a table and the best."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three recipes, fewer images")
+    parser.add_argument("--only", help="recipes whose names hold this", default="")
+    parser.add_argument("--width", type=float, default=1 / 16)
+    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--judges", type=int, default=10000)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[3, 6])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        print(json.dumps(child(json.loads(given.child))))
+        return
+    names = [name for name in RECIPES if given.only in name]
+    if given.quick:
+        names = ["Adam 1e-3", "SGD 0.1, steps", "triangular Nesterov"]
+        given.images, given.judges, given.epochs, given.seeds = 2000, 4000, [3], 2
+    _compare(names, given)
+
+
+def _compare(names: list[str], given: argparse.Namespace) -> None:
+    print(describe())
+    print(
+        f"ResNet-18 of width {given.width:g}, {given.images} training and {given.judges} "
+        f"validation images of CIFAR-10, {given.seeds} seeds"
+    )
+    data = {"train_images": given.images, "validation_images": given.judges}
+    print("recipe".ljust(36), *(f"{epochs} epochs".rjust(16) for epochs in given.epochs), "s/epoch")
+    best: dict[str, float] = {}
+    for name in names:
+        training, augmentation = RECIPES[name]
+        tasks = [
+            {"training": training, "augmentation": augmentation, "data": data, "seed": seed,
+             "epochs": epochs, "width": given.width}
+            for epochs in given.epochs
+            for seed in range(given.seeds)
+        ]  # fmt: skip
+        workers = {"workers": given.workers} if given.workers else {}
+        answers = side_by_side(Path(__file__), tasks, **workers)
+        found = np.array([a["accuracy"] for a in answers]).reshape(len(given.epochs), -1)
+        seconds = np.median(
+            [a["seconds"] / t["epochs"] for a, t in zip(answers, tasks, strict=True)]
+        )
+        cells = [
+            f"{100 * row.mean():.2f} ± {100 * row.std(ddof=1):.2f} %".rjust(16) for row in found
+        ]
+        print(name.ljust(36), *cells, f"{seconds:.1f}", flush=True)
+        best[name] = float(found.mean())
+    ranked = sorted(best, key=lambda name: -best[name])
+    print(f"most accurate on average over {given.epochs} epochs: {ranked[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""How latencies were measured and predicted, and how far they can be trusted, in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reports.study import Study
+from reports.wording import number_of
+from search.trial import Role, State, Trial
+
+
+def how_latency_was_measured(study: Study) -> str:
+    """The protocol, its intervals and controls; empty where nothing was measured."""
+    trials = study.trials
+    known = [trial.latency for trial in trials if trial.latency]
+    if not known:
+        return ""
+    batches = _any_of({str(latency.batch) for latency in known})
+    sizes = _any_of({f"{latency.image_size} × {latency.image_size}" for latency in known})
+    engines = _any_of({f"`{latency.engine}`" for latency in known})
+    rounds = [latency.rounds for latency in known]
+    widths = [100 * latency.half_width for latency in known]
+    controls = [100 * abs(latency.control - 1) for latency in known]
+    pinned = ", pinned to one core" if all(latency.core is not None for latency in known) else ""
+    many = str(min(rounds)) if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
+    own = ", the thread's own time" if all(latency.clock == "thread" for latency in known) else ""
+    return (
+        f"forward passes in eval mode (engine {engines}, batch {batches}, {sizes} pixels, on the "
+        f"worker's device{pinned}) in turns with two plain backbones{own}, {many} "
+        f"rounds, {meanwhile(trials)}; a latency is the median ratio to the plain "
+        "backbone times the plain backbone's own in this study's first measurement. 95 % intervals "
+        f"of the ratio: ± {np.median(widths):.1f} % in the median, ± {max(widths):.1f} % at most; "
+        f"the two plain backbones against each other: {np.median(controls):.1f} % apart in the "
+        f"median, {max(controls):.1f} % at most{_predictions(study)}"
+    )
+
+
+def _any_of(values: set[str]) -> str:
+    return ", ".join(sorted(values))
+
+
+def _predictions(study: Study) -> str:
+    trials = study.trials
+    predicted = [trial for trial in trials if trial.latency_predicted]
+    checked = [t for t in trials if t.latency and t.latency_ms and t.predicted_ms]
+    if not predicted and not checked:
+        return ""
+    text = (
+        f". Latencies with ~, of {number_of(len(predicted), 'trial')}, are predicted from the "
+        "measured ones by a sum over placements"
+    )
+    error = study.latency_model.get("error")
+    if error is not None:
+        text += f"; left out one by one, 95 % of these are predicted within {100 * error:.1f} %"
+    if checked:
+        off = [100 * abs((t.predicted_ms or 0) / (t.latency_ms or 1) - 1) for t in checked]
+        text += (
+            f"; {number_of(len(checked), 'trial')} predicted first and measured later: off by "
+            f"{np.median(off):.1f} % in the median, {max(off):.1f} % at most"
+        )
+    return text
+
+
+def meanwhile(trials: Sequence[Trial]) -> str:
+    """What the machine did while latencies were measured."""
+    quiet = [trial.latency.quiet for trial in trials if trial.latency]
+    if quiet and all(quiet):
+        return "while this program's other trainings on the machine were held off"
+    if any(quiet):
+        return (
+            f"in {sum(quiet)} of {len(quiet)} trials while this program's other trainings on the "
+            "machine were held off, in the rest while they ran"
+        )
+    return "while other trainings ran on the machine"
+
+
+def impossibly_fast(trials: Sequence[Trial], baseline: Trial | None) -> list[str]:
+    """How far measured latencies are off: what contains the baseline cannot be faster than it."""
+    reference = baseline.latency_ms if baseline else None
+    if not reference:
+        return []
+    faster = [
+        1 - trial.latency_ms / reference
+        for trial in trials
+        if trial.role is not Role.BASELINE and trial.state is not State.FAILED
+        if trial.latency_ms is not None and trial.latency_ms < reference
+    ]
+    if not faster:
+        return []
+    many = len(faster)
+    who = "1 network that contains" if many == 1 else f"{many} networks that contain"
+    up_to = "by" if many == 1 else "by up to"
+    return [
+        f"- {who} the baseline measured faster than it, {up_to} {100 * max(faster):.1f} %: latency "
+        "differences of that size are noise here."
+    ]

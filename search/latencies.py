@@ -1,0 +1,63 @@
+"""Which candidates' latencies are predicted, and how many milliseconds that makes."""
+
+import math
+from collections.abc import Iterable
+
+from models.architecture import Architecture
+from search.latency_model import LatencyModel
+from search.trial import Trial
+from trainers.config import LatencyConfig
+
+REFIT = 1.1  # times as many measurements as the last fit had
+
+
+class Latencies:
+    """What the measured trials of a study say of other architectures.
+
+    A prediction is used where its 95 % interval lies within `settings.predicted_within` and does
+    not hold the budget; all others are measured.
+    """
+
+    def __init__(
+        self, settings: LatencyConfig, image_size: int, budget_ms: float | None = None
+    ) -> None:
+        self._settings, self._image_size, self._budget_ms = settings, image_size, budget_ms
+        self._known: list[tuple[Architecture, float]] = []
+        self._model: LatencyModel | None = None
+        self._fitted = 0
+
+    def measured(self, trials: Iterable[Trial]) -> None:
+        """Takes in the study's trials after one more was measured."""
+        if self._settings.measure != "every":
+            self._known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
+
+    @property
+    def facts(self) -> dict[str, float | None]:
+        """What is predicted from, for the record: how many measurements, and how well."""
+        error = self._model.error if self._model else math.inf
+        return {"measured": self._fitted, "error": error if math.isfinite(error) else None}
+
+    def predict(self, architecture: Architecture, reference_ms: float | None) -> float | None:
+        """Milliseconds, `reference_ms` being those of the plain backbone; None: to be measured."""
+        if reference_ms is None or not self._known:
+            return None
+        predicted = self._refitted().predict(architecture)
+        if predicted is None or predicted.half_width > self._settings.predicted_within:
+            return None
+        latency_ms, off = predicted.ratio * reference_ms, predicted.half_width
+        if self._budget_ms and (1 - off) * latency_ms <= self._budget_ms <= (1 + off) * latency_ms:
+            return None
+        return latency_ms
+
+    def _refitted(self) -> LatencyModel:
+        """The model, fitted again where there is enough new: it takes a second of 300."""
+        if self._model is None or len(self._known) > REFIT * self._fitted:
+            self._model = LatencyModel(self._image_size, self._known)
+            self._fitted = len(self._known)
+        return self._model
+
+    def at_best(self, trial: Trial) -> float | None:
+        """The latency of a trial if its prediction is as much too high as is tolerated."""
+        if trial.latency_ms is None or not trial.latency_predicted:
+            return trial.latency_ms
+        return (1 - self._settings.predicted_within) * trial.latency_ms

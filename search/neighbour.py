@@ -1,0 +1,36 @@
+"""A sampler's choices with a few of them drawn again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+
+class Neighbour:
+    """Chooses as `given` did, but for `changes` parameters and what these make inapplicable.
+
+    It is asked as an `optuna.Trial` is; `params` and `distributions` hold what was chosen.
+    """
+
+    def __init__(self, given: Mapping[str, Any], changes: int, rng: np.random.Generator) -> None:
+        self.params: dict[str, Any] = {}
+        self.distributions: dict[str, BaseDistribution] = {}
+        again = set(rng.permutation(sorted(given))[:changes])
+        self._kept = {name: value for name, value in given.items() if name not in again}
+        self._rng = rng
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """A number from `low` to `high`."""
+        chosen = self._choose(name, range(low, high + 1), IntDistribution(low, high))
+        return int(chosen)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of `choices`."""
+        return self._choose(name, choices, CategoricalDistribution(choices))
+
+    def _choose(self, name: str, choices: Sequence[Any], distribution: BaseDistribution) -> Any:
+        kept = self._kept.get(name)
+        chosen = kept if kept in choices else choices[int(self._rng.integers(len(choices)))]
+        self.params[name], self.distributions[name] = chosen, distribution
+        return chosen

@@ -1,0 +1,65 @@
+"""Recipes that cannot be trained by: sizes that do not fit the data set or each other."""
+
+from models.errors import InputError
+from models.yaml_input import Document
+from search.space_file import SpaceFile
+from trainers.data.store import DATA_SETS
+
+
+def refuse_recipe(document: Document, file: SpaceFile) -> None:
+    """Raises InputError with place and reason if no candidate could be trained as `file` says."""
+    _refuse_images(document, file)
+    _refuse_training(document, file)
+    _refuse_augmentation(document, file)
+
+
+def _refuse_images(document: Document, file: SpaceFile) -> None:
+    """More classes or images than there are."""
+    facts, data = DATA_SETS[file.data.name], file.data
+    if file.backbone.classes != facts.classes:
+        message = f"{file.backbone.classes} is not allowed: {data.name} has {facts.classes} classes"
+        raise InputError(document.problem(("backbone", "classes"), message))
+    left = facts.train.images - data.validation_images
+    train = left if data.train_images is None else data.train_images
+    if train > left or left < 1:
+        message = (
+            f"{train:,} and {data.validation_images:,} validation images are more than the "
+            f"{facts.train.images:,} of {data.name}'s training split"
+        )
+        raise InputError(document.problem(("data", "train_images"), message))
+    if file.training.batch_size > train:
+        message = f"{file.training.batch_size:,} is more than the {train:,} training images"
+        raise InputError(document.problem(("training", "batch_size"), message))
+
+
+def _refuse_training(document: Document, file: SpaceFile) -> None:
+    """Mixup without a second image, bfloat16 without a GPU."""
+    training = file.training
+    if training.mixup and training.batch_size == 1:
+        message = (
+            "1 is not allowed with training.mixup: an image is mixed with another one of its "
+            "batch; allowed: 2 and more, or mixup: 0"
+        )
+        raise InputError(document.problem(("training", "batch_size"), message))
+    if training.precision == "bfloat16" and not file.search.gpus_per_trial:
+        message = (
+            "bfloat16 is not allowed on the CPU (search.gpus_per_trial: 0); allowed: auto, float32"
+        )
+        raise InputError(document.problem(("training", "precision"), message))
+
+
+def _refuse_augmentation(document: Document, file: SpaceFile) -> None:
+    """Changes that can leave nothing of an image; they are made at its size in the data set."""
+    size = DATA_SETS[file.data.name].image_size
+    changes = file.data.augmentation
+    problems = {
+        "crop_padding": (changes.crop_padding, "a crop could miss the whole image"),
+        "cutout": (changes.cutout, "the square could cover the whole image"),
+    }
+    for key, (given, what) in problems.items():
+        if given >= size:
+            message = (
+                f"{given} is not allowed: {what}, which {file.data.name} has {size} pixels a side "
+                f"(data.image_size is what it is resized to afterwards); allowed: 0 to {size - 1}"
+            )
+            raise InputError(document.problem(("data", "augmentation", key), message))

@@ -1,0 +1,73 @@
+"""A network as something to run: layer by layer, or as Paddle Inference runs an exported one."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import inference, nn
+
+Pass = Callable[[], None]
+_GPU_POOL_MIB = 100
+
+
+def forward_pass(network: nn.Layer, shape: tuple[int, int, int, int], engine: str) -> Pass:
+    """What runs `network` in eval mode once on images of `shape` `[N, 3, H, W]`, to the end.
+
+    `engine`: `eager` or `inference`, as in `LatencyConfig`; on the current device.
+    """
+    network.eval()
+    images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    return _exported(network, images) if engine == "inference" else _eager(network, images)
+
+
+def _eager(network: nn.Layer, images: np.ndarray) -> Pass:
+    given = paddle.to_tensor(images)
+    on_cpu = paddle.get_device() == "cpu"
+
+    def run() -> None:
+        with paddle.no_grad():
+            network(given)
+        if not on_cpu:
+            paddle.device.synchronize()
+
+    return run
+
+
+def _exported(network: nn.Layer, images: np.ndarray) -> Pass:
+    with tempfile.TemporaryDirectory(prefix="latency-") as folder:
+        predictor = inference.create_predictor(_config(export(network, images.shape, Path(folder))))
+    given = predictor.get_input_handle(predictor.get_input_names()[0])
+    given.copy_from_cpu(images)
+    result = predictor.get_output_handle(predictor.get_output_names()[0])
+
+    def run() -> None:
+        predictor.run()
+        result.copy_to_cpu()  # waits for a GPU; a few logits
+
+    return run
+
+
+def export(network: nn.Layer, shape: tuple[int, ...], folder: Path) -> Path:
+    """Writes `network` for Paddle Inference into `folder`: `network.json`, `network.pdiparams`.
+
+    Returns the path of both without their suffix. Takes about a second.
+    """
+    path = folder / "network"
+    spec = [paddle.static.InputSpec(list(shape), "float32")]
+    paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), str(path))
+    return path
+
+
+def _config(path: Path) -> inference.Config:
+    """One thread, and no oneDNN: Paddle 3.3 cannot run GC's layer norm with it."""
+    config = inference.Config(f"{path}.json", f"{path}.pdiparams")
+    config.disable_glog_info()
+    if paddle.get_device() == "cpu":
+        config.disable_gpu()
+        config.disable_mkldnn()
+        config.set_cpu_math_library_num_threads(1)
+    else:
+        config.enable_use_gpu(_GPU_POOL_MIB, int(paddle.get_device().partition(":")[2]))
+    return config
