@@ -12,11 +12,13 @@ SPACE ?= spaces/quickstart.yaml
 BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile tests/models
 ALONE := $(PY) -m pytest --ignore tests/models
 
+BENCHMARKS := candidate_speed time_to_front latency_trust warm_start driver_overhead recipes
+
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data search test check lint docs format lock clean
+.PHONY: help setup data search test check lint bench docs format lock clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +59,9 @@ lint: setup  ## format, lint, types, import contracts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+bench: data  ## the benchmarks of docs/performance.md, the quick way (half an hour on 2 cores)
+	$(foreach name,$(BENCHMARKS),$(PY) -W ignore benchmarks/$(name).py --quick;)
 
 # The errors against the official implementations need the recorded numbers beside the checkout.
 docs: setup  ## write docs/blocks.md and docs/mutations.md from the code

@@ -6,13 +6,16 @@ epochs; what counts is the accuracy at the end, on images that were not trained 
 
 import argparse
 import json
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks.machine import describe, side_by_side
+from benchmarks.training import train_once
 
 PLAIN: dict[str, Any] = {"label_smoothing": 0.0, "nesterov": False, "warmup_fraction": 0.0}
 FAST: dict[str, Any] = {"learning_rate": 0.1, "batch_size": 64, "warmup_fraction": 0.25}
@@ -45,46 +48,6 @@ RECIPES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def child(task: dict[str, Any]) -> dict[str, float]:
-    """Trains once; the accuracy after the last epoch and the seconds of training."""
-    from models.architecture import Architecture, Backbone
-    from models.build import build
-    from trainers.config import DataConfig, TrainingConfig
-    from trainers.data.search_split import search_batches
-    from trainers.data.store import prepare
-    from trainers.quiet import Quiet
-    from trainers.train import train
-
-    config = TrainingConfig.model_validate({**task["training"], "epochs": task["epochs"]})
-    data = DataConfig.model_validate(
-        {**task["data"], "augmentation": {"crop_padding": 4, **task["augmentation"]}}
-    )
-    batches, validation = search_batches(data, config, prepare(data), task["seed"])
-    network = build(Architecture(Backbone(width=task["width"])), data.image_size, task["seed"])
-    judge: Any = _AtTheEnd(validation, task["epochs"])
-    results = list(
-        train(network, batches, judge, config, image_size=data.image_size, quiet=Quiet())
-    )
-    return {
-        "accuracy": results[-1].val_accuracy,
-        "seconds": sum(result.train_seconds for result in results),
-    }
-
-
-class _AtTheEnd:
-    """Validation batches, of which only the first is read before the last epoch."""
-
-    def __init__(self, batches: Any, epochs: int) -> None:
-        self._batches, self._left = batches, epochs
-
-    def __iter__(self) -> Iterator[Any]:
-        self._left -= 1
-        for batch in self._batches:
-            yield batch
-            if self._left:
-                return
-
-
 def main() -> None:
     """Trains every recipe for every number of epochs and seed; prints a table and the best."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -99,7 +62,7 @@ def main() -> None:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        print(json.dumps(child(json.loads(given.child))))
+        print(json.dumps(train_once(json.loads(given.child))))
         return
     names = [name for name in RECIPES if given.only in name]
     if given.quick:
@@ -120,8 +83,8 @@ def _compare(names: list[str], given: argparse.Namespace) -> None:
     for name in names:
         training, augmentation = RECIPES[name]
         tasks = [
-            {"training": training, "augmentation": augmentation, "data": data, "seed": seed,
-             "epochs": epochs, "width": given.width}
+            {"training": {**training, "epochs": epochs}, "seed": seed, "width": given.width,
+             "data": {**data, "augmentation": {"crop_padding": 4, **augmentation}}}
             for epochs in given.epochs
             for seed in range(given.seeds)
         ]  # fmt: skip
@@ -129,7 +92,7 @@ def _compare(names: list[str], given: argparse.Namespace) -> None:
         answers = side_by_side(Path(__file__), tasks, **workers)
         found = np.array([a["accuracy"] for a in answers]).reshape(len(given.epochs), -1)
         seconds = np.median(
-            [a["seconds"] / t["epochs"] for a, t in zip(answers, tasks, strict=True)]
+            [a["seconds"] / t["training"]["epochs"] for a, t in zip(answers, tasks, strict=True)]
         )
         cells = [
             f"{100 * row.mean():.2f} ± {100 * row.std(ddof=1):.2f} %".rjust(16) for row in found

@@ -8,7 +8,15 @@ from models.architecture import Backbone
 from models.explicit import Candidates
 from models.sections import Section
 from models.shorthand import Word
-from trainers.config import DataConfig, LatencyConfig, PositiveInt, TrainingConfig
+from trainers.config import (
+    BASELINE,
+    PADDLE,
+    SCRATCH,
+    DataConfig,
+    LatencyConfig,
+    PositiveInt,
+    TrainingConfig,
+)
 
 Count = Annotated[int, Field(ge=1, le=1000)]
 OptionRanges = Annotated[
@@ -103,4 +111,6 @@ class SpaceFile(Section):
             del value["search"][free]
         del value["data"]["path"]  # verified by checksum wherever it lies
         del value["candidates"]  # more of them may be listed as one goes
+        if self.training.start not in {SCRATCH, BASELINE, PADDLE}:
+            value["training"]["start"] = "file"  # its checksum is held, wherever it lies
         return value

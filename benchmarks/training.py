@@ -1,0 +1,74 @@
+"""One training for a benchmark, in a worker's process: judged once, when it is over."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+WIDTH = 1 / 16
+
+
+def train_once(task: dict[str, Any]) -> dict[str, Any]:
+    """Trains a network; its accuracy on the validation images and the seconds of training.
+
+    `task`: `architecture` as JSON, or `width` for the plain ResNet-18; `data`, `training` and
+    `seed` as in a space file; `start`: what `save_to` of another task gave, to inherit from.
+    """
+    from models.architecture import Architecture, Backbone
+    from models.build import build
+    from trainers.config import DataConfig, TrainingConfig
+    from trainers.data.search_split import search_batches, training_sample
+    from trainers.data.store import prepare
+    from trainers.messages import Start
+    from trainers.quiet import Quiet
+    from trainers.start import inherit_start, save_start
+    from trainers.train import as_input, train
+
+    config = TrainingConfig.model_validate(task["training"])
+    data = DataConfig.model_validate(task["data"])
+    folder = prepare(data)
+    if "architecture" in task:
+        architecture = Architecture.from_json(task["architecture"])
+    else:
+        architecture = Architecture(Backbone(width=task.get("width", WIDTH)))
+    network = build(architecture, data.image_size, task["seed"])
+    if task.get("start"):
+        sample = as_input(training_sample(data, folder, 64), data.image_size)
+        inherit_start(network, Start(**task["start"]), sample)
+    batches, validation = search_batches(data, config, folder, task["seed"])
+    judge: Any = _AtTheEnd(validation, config.epochs)
+    with tempfile.TemporaryDirectory() as locks:
+        results = list(
+            train(
+                network,
+                batches,
+                judge,
+                config,
+                image_size=data.image_size,
+                quiet=Quiet(Path(locks)),
+                inherited=bool(task.get("start")),
+            )
+        )
+    saved = vars(save_start(network, Path(task["save_to"]))) if task.get("save_to") else None
+    return {
+        "accuracy": results[-1].val_accuracy,
+        "seconds": sum(result.train_seconds for result in results),
+        "images_per_second": results[-1].images_per_second,
+        "saved": saved,
+        "ended": time.time(),
+    }
+
+
+class _AtTheEnd:
+    """Validation batches, of which only the first is read before the last epoch."""
+
+    def __init__(self, batches: Any, epochs: int) -> None:
+        self._batches, self._left = batches, epochs
+
+    def __iter__(self) -> Iterator[Any]:
+        self._left -= 1
+        for batch in self._batches:
+            yield batch
+            if self._left:
+                return
