@@ -51,8 +51,8 @@ class Settings:
     validation_images: int = 2000
     split_seed: int = 0
     image_size: int = 32
-    crop_padding: int = 4
-    epochs: int = 5
+    crop_padding: int = 0
+    epochs: int = 4
     batch_size: int = 64
     learning_rate: float = 0.1
     momentum: float = 0.9
@@ -162,10 +162,8 @@ def as_pictures(
     """The images at two lists of indices, the first augmented."""
     images, labels = np.asarray(image_set.images), np.asarray(image_set.labels)
     side = images.shape[1]
-    augment = [
-        transforms.RandomCrop(side, padding=settings.crop_padding),
-        transforms.RandomHorizontalFlip(),
-    ]
+    crop = [transforms.RandomCrop(side, padding=settings.crop_padding)]
+    augment = [*(crop if settings.crop_padding else ()), transforms.RandomHorizontalFlip()]
     last = _normalise(image_set, settings)
     return (
         Pictures(images[train], labels[train], transforms.Compose([*augment, *last])),

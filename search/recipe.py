@@ -1,9 +1,15 @@
 """Recipes that cannot be trained by: sizes that do not fit the data set or each other."""
 
+import difflib
+from pathlib import Path
+
 from models.errors import InputError
 from models.yaml_input import Document
 from search.space_file import SpaceFile
+from trainers.config import BASELINE, PADDLE, SCRATCH
 from trainers.data.store import DATA_SETS
+
+WEIGHTS = (".safetensors", ".pdparams")
 
 
 def refuse_recipe(document: Document, file: SpaceFile) -> None:
@@ -11,6 +17,7 @@ def refuse_recipe(document: Document, file: SpaceFile) -> None:
     _refuse_images(document, file)
     _refuse_training(document, file)
     _refuse_augmentation(document, file)
+    _refuse_start(document, file)
 
 
 def _refuse_images(document: Document, file: SpaceFile) -> None:
@@ -63,3 +70,19 @@ def _refuse_augmentation(document: Document, file: SpaceFile) -> None:
                 f"(data.image_size is what it is resized to afterwards); allowed: 0 to {size - 1}"
             )
             raise InputError(document.problem(("data", "augmentation", key), message))
+
+
+def _refuse_start(document: Document, file: SpaceFile) -> None:
+    """What is neither a word nor a file of weights; whether it fits is seen when it is read."""
+    start, words = file.training.start, (SCRATCH, BASELINE, PADDLE)
+    if start in words:
+        return
+    allowed = f"allowed: {', '.join(words)} or a file ({', '.join(WEIGHTS)})"
+    if Path(start).suffix not in WEIGHTS:
+        near = difflib.get_close_matches(start, words, n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        message = f"{start!r} is not known; {allowed}{hint}"
+        raise InputError(document.problem(("training", "start"), message))
+    if not Path(start).is_file():
+        message = f"there is no file {start}; {allowed}"
+        raise InputError(document.problem(("training", "start"), message))

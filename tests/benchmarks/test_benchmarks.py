@@ -24,7 +24,9 @@ SCRIPTS = sorted(
     if "__main__" in path.read_text(encoding="utf-8")
 )  # fmt: skip
 MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
-SMALL = Settings(train_images=40, validation_images=20, image_size=8, epochs=8, batch_size=8)
+SMALL = Settings(
+    crop_padding=4, train_images=40, validation_images=20, image_size=8, epochs=8, batch_size=8
+)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from made_latencies import made_latency
 from simulated import Executor, Recorder, chance, epoch, make_driver, make_space, memory_ledger
 
+from models.errors import InputError
 from search.driver import Assignment, NoTask
 from search.ledger import Ledger
 from search.space import Space
@@ -137,8 +138,10 @@ def test_an_origin_that_fails_ends_the_search_with_the_reason() -> None:
     assert not executor.driver.done
 
 
-def test_weights_from_outside_need_no_origin() -> None:
-    space = make_space("training.start=weights.safetensors", "training.epochs=10")
+def test_weights_from_outside_need_no_origin(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.safetensors"
+    weights.touch()
+    space = make_space(f"training.start={weights}", "training.epochs=10")
     ledger = memory_ledger(space)
     ledger.note_start(START)
     executor = Executor(make_driver(space, ledger), inheriting)
@@ -165,3 +168,30 @@ def test_epochs_of_a_warm_start_can_be_set() -> None:
     _, _, executor = warm("training.warm={epochs: 4, learning_rate: 1.0, checks: 1}")
     executor.run()
     assert {t.epochs for t in executor.driver.trials if t.role.contends} == {4}
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("basline", "'basline' is not known; allowed: scratch, baseline, paddle or a file"),
+        ("basline", 'did you mean "baseline"?'),
+        ("weights.h5", "'weights.h5' is not known"),
+        ("nowhere/w.safetensors", "there is no file nowhere/w.safetensors"),
+        ("''", "training.start"),
+    ],
+)
+def test_starts_that_are_none(start: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        make_space(f"training.start={start}")
+    assert said in str(refused.value)
+    assert "training.start" in str(refused.value)
+
+
+def test_a_file_of_weights_may_move(tmp_path: Path) -> None:
+    """Its checksum is what the study holds on to."""
+    prints = []
+    for name in ("a.safetensors", "b.safetensors"):
+        (tmp_path / name).touch()
+        space = make_space(f"training.start={tmp_path / name}")
+        prints.append(space.file.fingerprint)
+    assert prints[0] == prints[1]
