@@ -61,7 +61,7 @@ lint: setup  ## format, lint, types, import contracts
 	$(VENV)/bin/lint-imports
 
 bench: data  ## the benchmarks of docs/performance.md, the quick way (half an hour on 2 cores)
-	$(foreach name,$(BENCHMARKS),$(PY) -W ignore benchmarks/$(name).py --quick;)
+	for name in $(BENCHMARKS); do $(PY) -W ignore benchmarks/$$name.py --quick || exit; done
 
 # The errors against the official implementations need the recorded numbers beside the checkout.
 docs: setup  ## write docs/blocks.md and docs/mutations.md from the code

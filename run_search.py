@@ -164,7 +164,9 @@ def _estimate(space: "Space", ledger: "Ledger", data_folder: Path) -> None:
 
     trials = ledger.trials()
     left = estimate.trials_left(space, trials, ledger.facts("architectures"))
-    if not left:
+    train_images = ledger.facts("data")["train_images"]
+    work = estimate.work_left(space, trials, left, train_images)
+    if not left and not work.checks:
         return
     cores = len(os.sched_getaffinity(0))
     with StepProcesses(estimate.process_count(space.file.search, cores)) as processes:
@@ -177,9 +179,8 @@ def _estimate(space: "Space", ledger: "Ledger", data_folder: Path) -> None:
         except StepTimeError as error:
             write_line(sys.stdout, no_estimate(str(error)))
             return
-    train_images = ledger.facts("data")["train_images"]
     work = replace(
-        estimate.work_left(space, trials, left, train_images),
+        work,
         workers=expected_workers(space.file.search),
         cores=cores,
     )
@@ -205,7 +206,8 @@ def _run(
         objectives=space.objective_names,
     )
     with open_view(sys.stdout, settings) as view:
-        driver = Driver(space, ledger, data_folder, view, weights=folder / FILE)
+        weights = (folder / FILE).resolve()  # workers are at home elsewhere
+        driver = Driver(space, ledger, data_folder, view, weights=weights)
         view.known(driver.trials)
         if driver.done:
             view.notice("the study already holds its trials; raise search.trials for more")
@@ -217,14 +219,21 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
     from rich.console import Console
 
     from reports.console import print_result
+    from reports.study import Study
+    from reports.warm_start import warning
     from reports.write import write_report
 
     report = write_report(folder)
     print_result(Console(), ledger.trials(), ledger.objectives, report, validation_images)
+    doubt = warning(Study.read(folder))
+    if doubt:
+        print(doubt.replace("**", "").replace("`", ""))
 
 
 def _refuse_all_failed(ledger: "Ledger") -> None:
-    trained = [trial for trial in ledger.trials() if trial.state.trained]
+    ended = [trial for trial in ledger.trials() if trial.state.trained]
+    # A baseline that only gave others its weights is no success of the search.
+    trained = [trial for trial in ended if trial.role.contends or trial.state == "failed"]
     reasons = Counter(trial.reason for trial in trained if trial.state == "failed")
     if trained and reasons.total() == len(trained):
         reason, times = reasons.most_common(1)[0]

@@ -15,6 +15,7 @@ from reports.marks import (
     draw_candidates,
     draw_compared,
     draw_front,
+    draw_predicted,
     draw_stopped,
     draw_whiskers,
     drawable,
@@ -28,7 +29,7 @@ INCHES = (10.67, 4.67)
 DPI = 150
 MOST_COLUMNS = 6  # of the legend; fewer where their words are too wide for the picture
 LOG_SPAN = 20  # costs that differ by more than this factor are drawn on a logarithmic axis
-PANELS = (("params", "parameters"), ("latency_ms", "latency of one image (ms)"))
+PANELS = (("params", "parameters"), ("latency_ms", "latency (ms)"))
 
 
 def write_figure(study: Study, path: Path) -> None:
@@ -70,6 +71,8 @@ def _panel(axes: Axes, study: Study, cost: str, label: str) -> None:
     draw_stopped(axes, stopped, full, cost)
     draw_front(axes, study, front, cost)
     draw_best_line(axes, full, cost)
+    if cost == "latency_ms":
+        draw_predicted(axes, full, stopped)
     draw_whiskers(axes, front + baselines, cost, study.validation_images)
     _scale(axes, full + stopped, cost)
 

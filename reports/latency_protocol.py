@@ -23,7 +23,7 @@ def how_latency_was_measured(study: Study) -> str:
     controls = [100 * abs(latency.control - 1) for latency in known]
     pinned = ", pinned to one core" if all(latency.core is not None for latency in known) else ""
     many = str(min(rounds)) if min(rounds) == max(rounds) else f"{min(rounds)} to {max(rounds)}"
-    own = ", the thread's own time" if all(latency.clock == "thread" for latency in known) else ""
+    own = ", on the work's own clock" if all(latency.clock != "wall" for latency in known) else ""
     return (
         f"forward passes in eval mode (engine {engines}, batch {batches}, {sizes} pixels, on the "
         f"worker's device{pinned}) in turns with two plain backbones{own}, {many} "
@@ -45,10 +45,9 @@ def _predictions(study: Study) -> str:
     checked = [t for t in trials if t.latency and t.latency_ms and t.predicted_ms]
     if not predicted and not checked:
         return ""
-    text = (
-        f". Latencies with ~, of {number_of(len(predicted), 'trial')}, are predicted from the "
-        "measured ones by a sum over placements"
-    )
+    marked = f"Latencies with ~, of {number_of(len(predicted), 'trial')}, are"
+    which = marked if predicted else "Some were at first"
+    text = f". {which} predicted from the measured ones by a sum over placements"
     error = study.latency_model.get("error")
     if error is not None:
         text += f"; left out one by one, 95 % of these are predicted within {100 * error:.1f} %"
@@ -82,8 +81,9 @@ def impossibly_fast(trials: Sequence[Trial], baseline: Trial | None) -> list[str
     faster = [
         1 - trial.latency_ms / reference
         for trial in trials
+        if trial.latency is not None  # a prediction may lie below a baseline measured once more
         if trial.role is not Role.BASELINE and trial.state is not State.FAILED
-        if trial.latency_ms is not None and trial.latency_ms < reference
+        if trial.latency_ms is not None and trial.latency and trial.latency_ms < reference
     ]
     if not faster:
         return []

@@ -10,6 +10,7 @@ from reports.study import Study
 from reports.warm_start import inherits, warm_start, warning
 from reports.wording import (
     UNKNOWN,
+    code_cell,
     count,
     latency,
     latency_with_interval,
@@ -89,7 +90,7 @@ def _row(study: Study, trial: Trial, remark: str) -> str:
     cells = [
         str(trial.number),
         f"{role_marker(trial) or 'candidate'}{remark}",
-        f"`{trial.title}`",
+        code_cell(trial.title),
         accuracy_with_noise(trial, study.validation_images),
         _gain(study, trial),
         f"{trial.params:,}",
@@ -158,7 +159,7 @@ def _dominated_row(study: Study, trial: Trial) -> str:
     over = _budgets_exceeded(trial)
     cells = [
         str(trial.number),
-        f"`{trial.title}`{f' ({over})' if over else ''}",
+        f"{code_cell(trial.title)}{f' ({over})' if over else ''}",
         percent(trial.val_accuracy),
         _gain(study, trial),
         f"{trial.params:,}",
@@ -194,7 +195,7 @@ def _reason_row(trial: Trial) -> str:
     role = "" if trial.role is Role.CANDIDATE else f" ({role_marker(trial)})"
     cells = [
         str(trial.number),
-        f"`{trial.title}`{role}",
+        f"{code_cell(trial.title)}{role}",
         str(len(trial.curve)),
         percent(trial.val_accuracy),
         _cell(trial.reason) or "—",

@@ -18,6 +18,7 @@ BLOCK_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#F0E442
 BLOCK_MARKERS = ("o", "s", "^", "v")
 MIXED_COLOUR = "#CC79A7"
 GREY = "#8A8A8A"
+PREDICTED = "predicted latency"
 
 Style = tuple[str, str]
 
@@ -59,6 +60,18 @@ def draw_stopped(axes: Axes, stopped: Sequence[Trial], full: Sequence[Trial], co
                 xs, ys, s=14, marker=marker, label=label, facecolors="none", edgecolors=GREY,
                 linewidths=0.8,
             )  # fmt: skip
+
+
+def draw_predicted(axes: Axes, full: Sequence[Trial], stopped: Sequence[Trial]) -> None:
+    """A tilde on every latency that is predicted, wherever its trial is drawn."""
+    predicted = [trial for trial in (*full, *stopped) if trial.latency_predicted]
+    if predicted:
+        costs, accuracies = xy(predicted, "latency_ms")
+        floor = _floor(full)
+        axes.scatter(
+            costs, [max(floor, accuracy) for accuracy in accuracies], s=40, c="black",
+            marker=r"$\sim$", linewidths=0, zorder=3.5, label=PREDICTED,
+        )  # fmt: skip
 
 
 def draw_best_line(axes: Axes, full: Sequence[Trial], cost: str) -> None:

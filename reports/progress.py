@@ -86,9 +86,10 @@ class Progress:
     def remaining_seconds(self) -> float | None:
         """Seconds left at the pace so far: mean time of a trial × trials left ÷ workers.
 
-        What the running trials have behind them is taken off. None before the first has ended.
+        What the running trials have behind them is taken off. None before the first has ended, and
+        while a training from scratch runs, as these take longer than those that count.
         """
-        if not self._wall_seconds:
+        if not self._wall_seconds or not all(t.role.contends for t in self.running.values()):
             return None
         mean = sum(self._wall_seconds) / len(self._wall_seconds)
         now = self.settings.clock()

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 
-from reports.order import Agreement, kendall, spearman
+from reports.order import FEWEST, Agreement, kendall, spearman
 from reports.study import Study
-from reports.wording import number_of, percent
+from reports.wording import code, code_cell, number_of, percent
 from search.trial import Role, State, Trial
 
 DOUBTFUL = 0.7
 """Below this ρ, two orders are too different for one to stand for the other."""
+
+UNSETTLED = 0.3
+"""With an interval that reaches below this, too few were compared."""
 
 Pair = tuple[Trial, Trial]
 
@@ -29,16 +32,28 @@ def warning(study: Study) -> str:
     """What has to be said where the answer is given; empty where the orders agree."""
     if not inherits(study):
         return ""
-    order = spearman(*_accuracies(_pairs(study)))
+    found = _pairs(study)
+    order = spearman(*_accuracies(found))
     if order is None:
-        return (
-            "**Not checked:** candidates inherit trained weights, and too few were trained from "
-            "scratch as well to tell whether that keeps their order."
+        why = (
+            "too few were trained from scratch as well to tell"
+            if len(found) < FEWEST
+            else "those trained both ways are all equally accurate in one, which cannot tell"
         )
-    if order.value >= DOUBTFUL:
+        return (
+            f"**Not checked:** candidates inherit trained weights, and {why} whether that keeps "
+            "their order."
+        )
+    if order.value >= DOUBTFUL and order.low >= UNSETTLED:
         return ""
+    if order.value >= DOUBTFUL:
+        return (
+            "**Not settled:** candidates inherit trained weights; whether that keeps their order, "
+            f"{len(_pairs(study))} of them trained from scratch as well are too few to tell "
+            f"(Spearman's ρ {_shown(order)}). More: `-o training.warm.checks`."
+        )
     return (
-        f"**Doubtful:** candidates inherit trained weights, and on {len(_pairs(study))} of them "
+        f"**Doubtful:** candidates inherit trained weights, and on {len(found)} of them "
         f"trained from scratch as well the order is another (Spearman's ρ {_shown(order)}). Do not "
         "trust this ranking; train from scratch (`training.start: scratch`)."
     )
@@ -64,7 +79,7 @@ def _accuracies(pairs: Iterable[Pair]) -> tuple[list[float], list[float]]:
 
 def _how(study: Study) -> str:
     start = study.space["training"]["start"]
-    source = "the baseline's weights" if start == "baseline" else f"weights (`{start}`)"
+    source = "the baseline's weights" if start == "baseline" else f"weights ({code(start)})"
     text = (
         f"Every trial inherits {source} and is trained for {number_of(study.epochs or 0, 'epoch')}"
     )
@@ -96,7 +111,7 @@ def _row(pair: Pair) -> str:
     star = "★ " if warm.role is Role.BASELINE else ""
     cells = [
         f"{warm.number}, {cold.number}",
-        f"{star}`{warm.title}`",
+        f"{star}{code_cell(warm.title)}",
         percent(warm.val_accuracy),
         percent(cold.val_accuracy),
     ]

@@ -39,7 +39,8 @@ def latency_with_interval(trial: Trial) -> str:
     """A trial's latency with its 95 % interval and the time that 9 in 10 passes took at most."""
     if trial.latency is None:
         return latency(trial)
-    p90 = milliseconds(trial.latency.p90_ms).removesuffix(" ms")
+    beyond = trial.latency.p90_ms / trial.latency.median_ms
+    p90 = milliseconds(beyond * (trial.latency_ms or 0.0)).removesuffix(" ms")
     return f"{latency(trial)} ± {100 * trial.latency.half_width:.1f} % (p90 {p90})"
 
 
@@ -47,6 +48,11 @@ def code(text: str) -> str:
     """Text on one line as code in Markdown, whatever backticks it holds."""
     line = " ".join(text.split())
     return f"`` {line} ``" if "`" in line else f"`{line}`"
+
+
+def code_cell(text: str) -> str:
+    """The same inside a Markdown table, where even in code a bar would end the cell."""
+    return code(text).replace("|", "\\|")
 
 
 def count(value: float) -> str:

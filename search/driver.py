@@ -94,23 +94,38 @@ class Driver:
 
     def next_task(self) -> Assignment | NoTask:
         """The next candidate to train; it is in the ledger when this returns."""
-        if self._again and not self._out_of_time():
-            number = self._again.popleft()
-            self._ledger.restart(number)
-            return self._assign(number)
+        again = self._interrupted()
+        if again is not None:
+            return again
         if self._start is None and self._space.file.training.start == BASELINE:
             return self._origin()
         while not self._has_its_trials():
             reason = self._why_no_more()
             if reason is not None:
-                return self._give_up(reason)
+                return self._ended_early(reason)
             proposal = self._next_proposal()
             if proposal is None:
-                return self._give_up("the space holds no other architecture")
+                return self._ended_early("the space holds no other architecture")
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
         return self._next_check()
+
+    def _interrupted(self) -> Assignment | None:
+        """A trial that an earlier run of the driver began."""
+        while self._again and not self._out_of_time():
+            number = self._again.popleft()
+            if self._start is None or self._trials[number].role is not Role.ORIGIN:
+                self._ledger.restart(number)
+                return self._assign(number)
+            self._ledger.complete(number)  # its weights are there, and others began with them
+            self._refresh(number)
+        return None
+
+    def _ended_early(self, reason: str) -> Assignment | NoTask:
+        """Proposes no more; the checks are still made if there is time."""
+        given_up = self._give_up(reason)
+        return given_up if reason == OUT_OF_TIME else self._next_check()
 
     def _origin(self) -> Assignment | NoTask:
         """The training that all others wait for."""
@@ -172,11 +187,9 @@ class Driver:
 
     def _measured(self, number: int, answer: Measured) -> bool:
         self._ledger.measured(number, answer.latency)
-        going_on = self._feasible(number)
+        trained = self._refresh(number).has_all_epochs
         self._latencies.measured(self._trials.values())
-        if going_on and self._trials[number].has_all_epochs:
-            return self._complete(number)
-        return going_on
+        return self._complete(number) if trained else self._feasible(number)
 
     def _feasible(self, number: int) -> bool:
         trial = self._refresh(number)
@@ -224,9 +237,8 @@ class Driver:
         if trial.role is not Role.CANDIDATE:
             return None  # what others are compared with is trained to the end
         rules = self._space.file.training.early_stopping
-        return reason_to_stop(
-            trial, self._trials.values(), rules, self._space.file.objectives.minimize
-        )
+        others = [other for other in self._trials.values() if other.role.contends]
+        return reason_to_stop(trial, others, rules, self._space.file.objectives.minimize)
 
     def _has_its_trials(self) -> bool:
         if self._fixed and not self._space.slots and self._space.file.search.trials is None:
@@ -278,6 +290,8 @@ class Driver:
         if trial.state is State.INFEASIBLE:
             self._infeasible_in_a_row += 1
             self._watcher.trial_ended(trial)
+        elif predicted is not None:
+            self._infeasible_in_a_row = 0
         return number
 
     def _predicted_ms(self, proposal: Proposal) -> float | None:

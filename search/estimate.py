@@ -18,7 +18,7 @@ from search.candidates import choose
 from search.space import Space
 from search.space_file import SearchConfig
 from search.trial import Role, State, Trial
-from trainers.config import BASELINE
+from trainers.config import BASELINE, SCRATCH
 from trainers.messages import Task
 from trainers.step_processes import StepTime
 
@@ -120,8 +120,9 @@ def trials_left(space: Space, trials: Sequence[Trial], architectures: int) -> in
 def work_left(space: Space, trials: Sequence[Trial], left: int, train_images: int) -> Work:
     """What `left` trials of a study are, and what else it trains; without workers and cores."""
     file, training = space.file, space.file.training
-    roles = [trial.role for trial in trials if trial.state is not State.RUNNING]
+    roles = [trial.role for trial in trials if trial.state is State.COMPLETE]
     begins = training.start == BASELINE and Role.ORIGIN not in roles
+    wanted = min(training.warm.checks, space.trials - 1) - roles.count(Role.CHECK)
     return Work(
         trials=left,
         epochs=training.inheriting.epochs,
@@ -133,7 +134,7 @@ def work_left(space: Space, trials: Sequence[Trial], left: int, train_images: in
         begun=bool(trials),
         scratch_epochs=training.epochs,
         origins=int(begins),
-        checks=max(0, training.warm.checks - roles.count(Role.CHECK)) if training.inherits else 0,
+        checks=max(0, wanted) if training.inherits else 0,
     )
 
 
@@ -203,17 +204,23 @@ def epoch_seconds(work: Work, cost: StepTime) -> float:
 def total_seconds(work: Work, cost: StepTime) -> float:
     """All trials, `work.at_a_time` of them side by side, and the start."""
     rounds = math.ceil(work.trials / work.at_a_time)
-    scratch = work.origins + math.ceil(work.checks / work.at_a_time)
-    scratch_seconds = scratch * work.scratch_epochs * epoch_seconds(work, cost)
-    return START_SECONDS + scratch_seconds + rounds * trial_seconds(work, cost)
+    checks = math.ceil(work.checks / work.at_a_time) * work.scratch_epochs
+    checking = checks * epoch_seconds(work, cost)
+    return _before_trials(work, cost) + rounds * trial_seconds(work, cost) + checking
+
+
+def _before_trials(work: Work, cost: StepTime) -> float:
+    """The start, and the training that all others wait for."""
+    return START_SECONDS + work.origins * work.scratch_epochs * epoch_seconds(work, cost)
 
 
 def estimate(space: Space, work: Work, cost: StepTime) -> Estimate:
     """What `work` takes at `cost`, and what would shorten it."""
     seconds, each = total_seconds(work, cost), trial_seconds(work, cost)
-    timeout = _timeout(space.file.search.timeout_minutes, work, seconds, each)
+    before = _before_trials(work, cost)
+    timeout = _timeout(space.file.search.timeout_minutes, work, seconds, (before, each))
     wait = timeout.seconds if timeout else seconds
-    gpu_sized = not work.on_gpu and seconds >= DAY
+    gpu_sized = not work.on_gpu and seconds >= DAY and each >= HOUR
     rules, epochs = space.file.training.early_stopping, work.epochs
     stops = rules.dominated or rules.patience is not None
     shortcuts = shorter(space, work, cost) if wait >= LONG_SECONDS else ()
@@ -229,15 +236,21 @@ def estimate(space: Space, work: Work, cost: StepTime) -> Estimate:
     )
 
 
-def _timeout(minutes: float | None, work: Work, seconds: float, each: float) -> Timeout | None:
-    """No trial is begun after the timeout, but those that run are trained to their ends."""
+def _timeout(
+    minutes: float | None, work: Work, seconds: float, spent: tuple[float, float]
+) -> Timeout | None:
+    """No trial is begun after the timeout, but those that run are trained to their ends.
+
+    `spent`: seconds before the first trial, and of each.
+    """
+    before, each = spent
     if minutes is None:
         return None
-    rounds = math.floor(max(0.0, 60 * minutes - START_SECONDS) / each) + 1
+    rounds = math.floor(max(0.0, 60 * minutes - before) / each) + 1
     trials = rounds * work.at_a_time
     if trials >= work.trials:
         return None
-    return Timeout(minutes, min(seconds, START_SECONDS + rounds * each), trials)
+    return Timeout(minutes, min(seconds, before + rounds * each), trials)
 
 
 def shorter(space: Space, work: Work, cost: StepTime) -> tuple[Shortcut, ...]:
@@ -266,7 +279,8 @@ def _changes(
             yield f"-o data.train_images={FEW_IMAGES}", few, cost, False
         if work.epochs > FEW_EPOCHS and not file.training.inherits:
             yield f"-o training.epochs={FEW_EPOCHS}", replace(work, epochs=FEW_EPOCHS), cost, False
-        if file.backbone.width > NARROW and _fits(space, NARROW):
+        given = file.training.start not in {SCRATCH, BASELINE}  # weights of this width
+        if file.backbone.width > NARROW and not given and _fits(space, NARROW):
             yield f"-o backbone.width={NARROW:g}", work, _narrower(space, cost), True
     fewer = FEW_TRIALS - (space.trials - work.trials)
     if space.slots and len(space.fixed) <= FEW_TRIALS and 0 < fewer < work.trials:

@@ -22,10 +22,10 @@ def losses(trial: Trial, objectives: Sequence[str]) -> tuple[float, ...] | None:
 def front(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
     """The non-dominated ones among the fully trained and feasible trials, by falling accuracy.
 
-    Trials that are equal in every objective are all members.
+    Trials that are equal in every objective are all members. One with a predicted latency is none,
+    where latency is an objective: a driver measures those that may be.
     """
-    rated = [(t, losses(t, objectives)) for t in trials if t.eligible]
-    known = [(trial, rating) for trial, rating in rated if rating is not None]
+    known = _known(trials, objectives)
     members = [
         trial for trial, mine in known if not any(dominates(other, mine) for _, other in known)
     ]
@@ -33,9 +33,20 @@ def front(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
 
 
 def may_be_on_front(trial: Trial, trials: Iterable[Trial], objectives: Sequence[str]) -> bool:
-    """Whether no eligible one of `trials` beats `trial`, which need not have ended itself."""
+    """Whether none of `trials` that could be on the front beats `trial`; it need not have ended."""
     mine = losses(trial, objectives)
     if mine is None or trial.over_budget:
         return False
-    rated = (losses(other, objectives) for other in trials if other.eligible)
-    return not any(other is not None and dominates(other, mine) for other in rated)
+    return not any(dominates(other, mine) for _, other in _known(trials, objectives))
+
+
+def _known(
+    trials: Iterable[Trial], objectives: Sequence[str]
+) -> list[tuple[Trial, tuple[float, ...]]]:
+    """The trials that can be on the front, with their losses."""
+    rated = [(trial, losses(trial, objectives)) for trial in trials if trial.eligible]
+    return [
+        (trial, rating)
+        for trial, rating in rated
+        if rating is not None and not ("latency_ms" in objectives and trial.latency_predicted)
+    ]

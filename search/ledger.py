@@ -191,6 +191,9 @@ class Ledger:
     def restart(self, number: int) -> None:
         """Forgets what an interrupted trial had reached; it is trained again from the start."""
         self._records.set(number, "curve", [])
+        for key in ("reason", "traceback"):  # of an end that the storage did not take
+            if key in self.frozen(number).user_attrs:
+                self._records.set(number, key, "")
 
     def built(self, number: int, worker: Worker) -> None:
         """Records which worker has a trial."""

@@ -111,6 +111,9 @@ class SpaceFile(Section):
             del value["search"][free]
         del value["data"]["path"]  # verified by checksum wherever it lies
         del value["candidates"]  # more of them may be listed as one goes
+        del value["training"]["warm"]["checks"]
+        if not self.training.inherits:
+            del value["training"]["warm"]
         if self.training.start not in {SCRATCH, BASELINE, PADDLE}:
             value["training"]["start"] = "file"  # its checksum is held, wherever it lies
         return value

@@ -7,6 +7,7 @@ thread of a CPU it is the thread's own time that counts, which stands still whil
 core.
 """
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -26,13 +27,16 @@ from trainers.config import LatencyConfig
 from trainers.engine import Pass, forward_pass
 from trainers.median import median_interval
 from trainers.messages import Latency
-from trainers.quiet import Quiet
+from trainers.quiet import PATIENCE_S, Quiet
 
 WARM_UP_SHARE = 0.15  # of the seconds a measurement may take
 MIN_ROUNDS = 6
 ROUNDS_A_LOOK = 8  # after so many the interval is looked at again
+PATIENCE = 100  # measurements that one waits for, before it goes on beside trainings
 
 Clock = Callable[[], float]
+
+CLOCKS: dict[Clock, str] = {time.thread_time: "thread", time.process_time: "process"}
 Times = npt.NDArray[np.float64]
 
 
@@ -46,10 +50,12 @@ def measure_latency(
     other the control. The first `WARM_UP_SHARE` of `settings.seconds` is not counted.
     """
     shape = (settings.batch, 3, image_size, image_size)
-    references = _references(backbone, shape, settings.engine)
-    passes = (forward_pass(network, shape, settings.engine), *references)
-    clock = _clock()
-    with quiet.measuring() as alone, _undisturbed() as core:
+    with quiet.training():  # to build and to export disturbs others who measure
+        references = _references(backbone, shape, settings.engine)
+        passes = (forward_pass(network, shape, settings.engine), *references)
+    patience_s = max(PATIENCE_S, PATIENCE * settings.seconds)
+    clock = _clock(settings.engine)
+    with quiet.measuring(patience_s) as alone, _undisturbed() as core:
         _rounds(passes, clock, WARM_UP_SHARE * settings.seconds, 1)
         left = (1 - WARM_UP_SHARE) * settings.seconds
         times = _rounds(passes, clock, left, MIN_ROUNDS, settings.precision)
@@ -65,7 +71,7 @@ def measure_latency(
         batch=settings.batch,
         image_size=image_size,
         engine=settings.engine,
-        clock="thread" if clock is time.thread_time else "wall",
+        clock=CLOCKS.get(clock, "wall"),
         quiet=alone,
         core=core,
     )
@@ -86,10 +92,14 @@ def _references(
     return forward_pass(first, shape, engine), forward_pass(second, shape, engine)
 
 
-def _clock() -> Clock:
-    """The thread's own time, where all the work of a pass is done by this thread."""
-    alone = paddle.get_device() == "cpu" and os.environ.get("OMP_NUM_THREADS") == "1"
-    return time.thread_time if alone else time.perf_counter
+def _clock(engine: str) -> Clock:
+    """The work's own time, where no two threads work on a pass at the same time.
+
+    Layer by layer it is this thread that works; Paddle Inference hands parts to another one.
+    """
+    if paddle.get_device() != "cpu" or os.environ.get("OMP_NUM_THREADS") != "1":
+        return time.perf_counter
+    return time.thread_time if engine == "eager" else time.process_time
 
 
 def _rounds(
@@ -127,19 +137,26 @@ def _ratio(times: Times) -> tuple[float, float]:
 
 @contextmanager
 def _undisturbed() -> Iterator[int | None]:
-    """Keeps this thread on the core it is on, without garbage collection; gives that core."""
+    """Keeps this process on the core it is on, without garbage collection; gives that core."""
     allowed = os.sched_getaffinity(0)
     core = _current_core()
     collecting = gc.isenabled()
     gc.disable()
     if core in allowed:
-        os.sched_setaffinity(0, {core})
+        _pin({core})
     try:
         yield core if core in allowed else None
     finally:
-        os.sched_setaffinity(0, allowed)
+        _pin(allowed)
         if collecting:
             gc.enable()
+
+
+def _pin(cores: set[int]) -> None:
+    """All threads of this process: an engine may have others do its work."""
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - names of threads, not files
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread), cores)
 
 
 def _current_core() -> int:

@@ -57,9 +57,9 @@ class Latency:
     `half_width` of its 95 % interval, as a fraction of it. `control`: the same ratio for two equal
     backbones, which would be 1 if nothing disturbed. `median_ms`, `p90_ms`: of the candidate's own
     passes; `reference_ms`: median of the plain backbone's. `batch` images of `image_size` pixels a
-    side in a pass, `engine` as in `LatencyConfig`; `clock`: `wall`, or `thread` where the time is
-    that which the thread itself was running. `quiet`: this program's trainings on the machine
-    were held off meanwhile; `core`: the one the process was pinned to, None where it was not.
+    side in a pass, `engine` as in `LatencyConfig`; `clock`: `wall`, or `thread` or `process` where
+    the time is that which these were running. `quiet`: this program's trainings on the machine were
+    held off meanwhile; `core`: the one the process was pinned to, None where it was not.
     """
 
     ratio: float

@@ -19,10 +19,11 @@ def find_start(training: TrainingConfig, backbone: Backbone, image_size: int) ->
 
     Raises InputError where there is none, it is damaged, or it does not fit.
     """
-    path = published_weights(backbone.name) if training.start == PADDLE else Path(training.start)
-    new_classifier = training.warm.new_classifier or training.start == PADDLE
+    published = training.start == PADDLE
+    new_classifier = training.warm.new_classifier or published
     network = build(Architecture(backbone), image_size, seed=0)
     try:
+        path = published_weights(backbone.name) if published else Path(training.start)
         load_weights(network, path, new_classifier=new_classifier)
     except InputError as error:
         flag = "-o training.warm.new_classifier=true"
@@ -34,7 +35,10 @@ def refuse_changed(start: Start) -> None:
     """Raises InputError where the file is not the one that the study began with."""
     path = Path(start.path)
     if not path.is_file():
-        raise InputError(f"{path}: the weights that this study's candidates inherit are gone")
+        raise InputError(
+            f"{path}: the weights that this study's candidates inherit are gone: put the file "
+            "back, or begin anew (--fresh)"
+        )
     if sha256(path) != start.checksum:
         raise InputError(
             f"{path}: its SHA-256 is not the one the study began with, so it was changed or "

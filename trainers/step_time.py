@@ -133,14 +133,14 @@ class _Timing:
     def _rounds(self, batch: int, steps: int) -> Iterator[tuple[_Rate, float]]:
         """Epochs of `steps` batches, trained and validated as in trials, and their seconds."""
         task, folder = self.task, Path(self.task.data_folder)
-        whole, _ = search_batches(task.data, task.training, folder, task.seed)
+        whole, _ = search_batches(task.data, task.training, folder, task.seed, task.device)
         images = batch * min(steps, len(whole.sizes))
         judges = min(images, task.data.validation_images, EVALUATION_BATCH)
         data = task.data.model_copy(update={"train_images": images, "validation_images": judges})
         training = task.training.model_copy(
             update={"batch_size": batch, "epochs": 10**6, "learning_rate": RATE}
         )
-        batches, validation = search_batches(data, training, folder, task.seed)
+        batches, validation = search_batches(data, training, folder, task.seed, task.device)
         size = task.data.image_size
         epochs = train(
             self.network, batches, validation, training, image_size=size, quiet=self.quiet

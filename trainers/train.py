@@ -52,7 +52,7 @@ def train(
     Steps and evaluation batches wait while a latency is measured on this machine. With batches on
     a device the host waits for it twice an epoch, when it reads the losses of training and
     validation, and otherwise only hands it work; what is still queued when a measurement begins
-    runs into its warm-up.
+    runs on beside it.
     Raises DivergedError when a loss is not finite, after the epoch in which that happens, and
     InputError for a precision that the device does not have.
     """
@@ -66,7 +66,10 @@ def train(
         began = time.perf_counter()
         train_loss, images = trainer.epoch(epoch)
         trained = time.perf_counter()
-        with _validated(average, for_good=epoch == config.epochs):
+        last = epoch == config.epochs
+        with _validated(average, for_good=last):
+            if inherited and last:
+                fade_in(network, 1.0)  # an average of shares would be a little less
             val_accuracy, val_loss = evaluate(network, validation, image_size, quiet)
         if not math.isfinite(train_loss) or not math.isfinite(val_loss):
             raise DivergedError(

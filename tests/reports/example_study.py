@@ -132,30 +132,30 @@ def fill(ledger: Ledger) -> None:
     ledger.note("source", "spaces/example.yaml")
     ledger.note("command", "python run_search.py spaces/example.yaml")
     ledger.note("architectures", 11305)
-    baseline = _add(ledger, Architecture(Backbone()), 11_173_962, 10.0, 0.80, 0.9000, Role.BASELINE)
-    control = _add(ledger, RESIDUAL, 11_500_000, 11.0, 0.80, 0.9040, Role.CONTROL)
+    baseline = add(ledger, Architecture(Backbone()), 11_173_962, 10.0, 0.80, 0.9000, Role.BASELINE)
+    control = add(ledger, RESIDUAL, 11_500_000, 11.0, 0.80, 0.9040, Role.CONTROL)
     for number in (
         baseline,
         control,
-        _add(ledger, SE, 11_207_754, 10.4, 0.81, 0.9060),
-        _add(ledger, GC, 11_239_755, 10.9, 0.82, 0.9180),
+        add(ledger, SE, 11_207_754, 10.4, 0.81, 0.9060),
+        add(ledger, GC, 11_239_755, 10.9, 0.82, 0.9180),
     ):
         ledger.complete(number)
-    bad = _add(ledger, architecture("stage3.block1.after_add=se"), 11_300_000, 10.9, 0.41)
+    bad = add(ledger, architecture("stage3.block1.after_add=se"), 11_300_000, 10.9, 0.41)
     ledger.stop(bad, "dominated: 0.4100 in epoch 1, where trial 0, which costs no more, had 0.8000")
-    _add(ledger, architecture("stage4.block1.after_add=residual"), 12_000_000, None)
-    dead = _add(ledger, architecture("stage3.block1.after_add=gc"), 11_300_000, None)
+    add(ledger, architecture("stage4.block1.after_add=residual"), 12_000_000, None)
+    dead = add(ledger, architecture("stage3.block1.after_add=gc"), 11_300_000, None)
     ledger.fail(dead, Failed("worker died: killed | by signal 9 <oom>\nsee the log", "Traceback"))
-    ledger.complete(_add(ledger, MIXED, 11_400_000, 11.5, 0.82, 0.9110))
-    bridge = _add(ledger, BRIDGE, 11_190_000, 10.1, 0.82, 0.9020, name="bridge at stage 4")
+    ledger.complete(add(ledger, MIXED, 11_400_000, 11.5, 0.82, 0.9110))
+    bridge = add(ledger, BRIDGE, 11_190_000, 10.1, 0.82, 0.9020, name="bridge at stage 4")
     ledger.complete(bridge)
-    _add(ledger, architecture("stage4.block1.after_add=gc"), 11_300_000, 10.8)
-    ledger.complete(_add(ledger, BEATEN, 11_300_000, 11.1, 0.81, 0.8850))
-    flat = _add(ledger, architecture("stage4.block1.after_add=se"), 11_250_000, 9.9, 0.79)
+    add(ledger, architecture("stage4.block1.after_add=gc"), 11_300_000, 10.8)
+    ledger.complete(add(ledger, BEATEN, 11_300_000, 11.1, 0.81, 0.8850))
+    flat = add(ledger, architecture("stage4.block1.after_add=se"), 11_250_000, 9.9, 0.79)
     ledger.stop(flat, "patience: no improvement in 1 epochs over 0.7900")
 
 
-def _add(
+def add(
     ledger: Ledger,
     placed: Architecture,
     params: int,

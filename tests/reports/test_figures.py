@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from example_study import (
 )
 
 from reports.figures import draw, write_figure
+from reports.marks import PREDICTED
 from reports.study import Study
 from search.trial import Role, State, Trial
 
@@ -41,6 +43,7 @@ def study_of_kinds(kinds: int) -> Study:
         trial(4, 0.915, placed=MIXED, params=11_500_000),
         trial(5, 0.895, state=State.STOPPED),
         trial(6, 0.2, state=State.STOPPED),
+        predicted(trial(7, 0.9)),
         *candidates,
     )
 
@@ -122,3 +125,58 @@ def test_degenerate_studies_have_a_picture(trials: tuple[Trial, ...], tmp_path: 
     path = tmp_path / "pareto.png"
     write_figure(study(*trials, name="a $\\frac$ 研究"), path)
     assert path.stat().st_size > 10_000
+
+
+def predicted(ended: Trial) -> Trial:
+    return dataclasses.replace(ended, latency=None)
+
+
+def tildes(shown: Study) -> list[list[tuple[float, ...]]]:
+    """Where each panel marks a latency as predicted."""
+    return [
+        [
+            tuple(point)
+            for points in axes.collections
+            if points.get_label() == PREDICTED
+            for point in points.get_offsets().tolist()
+        ]
+        for axes in draw(shown).axes
+    ]
+
+
+def test_predicted_latencies_have_a_tilde() -> None:
+    shown = study(
+        BASELINE,
+        trial(2, 0.92, latency_ms=10.2),
+        predicted(trial(3, 0.93, placed=GC, latency_ms=10.6)),
+        predicted(trial(4, 0.91, placed=MIXED, latency_ms=10.8)),
+    )
+    params, latency = tildes(shown)
+    assert params == [], "parameters are counted"
+    assert sorted(latency) == [(10.6, 93.0), (10.8, 91.0)]
+    assert "predicted latency" in legend(shown)
+
+
+def test_a_tilde_lies_on_its_mark_where_that_is_at_the_edge() -> None:
+    shown = study(
+        BASELINE,
+        trial(2, 0.92),
+        predicted(trial(5, 0.895, state=State.STOPPED, latency_ms=10.3)),
+        predicted(trial(6, 0.2, state=State.STOPPED, latency_ms=10.7)),
+    )
+    axes = draw(shown).axes[1]
+    marks = {
+        tuple(point)
+        for points in axes.collections
+        if str(points.get_label()).startswith("stopped early")
+        for point in points.get_offsets().tolist()
+    }
+    assert len(marks) == 2
+    assert set(tildes(shown)[1]) == marks
+    assert axes.get_ylim()[0] > 80
+
+
+def test_without_predictions_the_legend_names_none() -> None:
+    shown = study(BASELINE, trial(2, 0.92), trial(3, 0.91, latency_ms=None))
+    assert "predicted latency" not in legend(shown)
+    assert tildes(shown) == [[], []]

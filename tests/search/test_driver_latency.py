@@ -105,8 +105,29 @@ def test_a_worker_that_dies_while_it_measures_last_loses_no_training() -> None:
     space = make_space(*MANY)
     executor = Executor(make_driver(space, memory_ledger(space)), dying)
     executor.run()
-    assert {trial.state for trial in executor.driver.trials} == {State.COMPLETE}
-    assert any(trial.latency_predicted for trial in executor.driver.trials)
+    trials = executor.driver.trials
+    assert {trial.state for trial in trials} == {State.COMPLETE}
+    assert any(trial.latency_predicted for trial in trials)
+    members = front(trials, space.objective_names)
+    assert not any(member.latency_predicted for member in members), "but nobody believes it"
+
+
+def test_measured_over_the_budget_after_its_training_it_has_been_trained() -> None:
+    def slower(task: Task) -> Iterator[Answer]:
+        """All that was predicted turns out to take twice as long."""
+        for answer in simulation(task):
+            late = isinstance(answer, Measured) and not task.measure_first
+            yield Measured(made_latency(5.0, reference_ms=2.0)) if late else answer
+
+    space = make_space(*MANY, "objectives.max_latency_ms=2.4")
+    executor = Executor(make_driver(space, memory_ledger(space)), slower)
+    executor.run()
+    over = [t for t in executor.driver.trials if t.over_budget and t.curve]
+    late = [trial for trial in over if trial.predicted_ms]
+    assert late
+    assert {trial.state for trial in late} == {State.COMPLETE}
+    assert not any(trial.eligible for trial in late)
+    assert sum(trial.counts for trial in executor.driver.trials) == TRIALS
 
 
 def test_a_restarted_trial_is_not_measured_twice() -> None:

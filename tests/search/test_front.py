@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_latencies import made_latency
 from simulated import epoch
 
 from models.architecture import Architecture, Backbone
-from search.front import dominates, front, losses
+from search.front import dominates, front, losses, may_be_on_front
 from search.trial import Role, State, Trial
 
 OBJECTIVES = ("val_accuracy", "params", "latency_ms")
@@ -24,7 +25,7 @@ def trial(number: int, accuracy: float | None, params: int, latency_ms: float | 
         summary_params=params,
         macs=params,
         latency_ms=latency_ms,
-        latency=None,
+        latency=None if latency_ms is None else made_latency(latency_ms),
         worker=None,
         curve=() if accuracy is None else (epoch(1, accuracy),),
         reason="",
@@ -109,3 +110,21 @@ def test_dominates() -> None:
     assert not dominates((2, 2), (1, 2))
     with pytest.raises(ValueError, match="zip"):
         dominates((1,), (1, 2))
+
+
+def test_a_predicted_latency_keeps_off_the_front_where_latency_counts() -> None:
+    predicted = replace(trial(0, 0.9, 1, 0.1), latency=None)
+    measured = trial(1, 0.5, 10, 1.0)
+    assert predicted.latency_predicted
+    assert front([predicted, measured], OBJECTIVES) == [measured]
+    assert front([predicted, measured], ("val_accuracy", "params")) == [predicted]
+
+
+def test_what_may_be_on_the_front_is_what_would_be() -> None:
+    measured = trial(1, 0.5, 10, 1.0)
+    assert may_be_on_front(trial(2, 0.6, 10, 2.0), [measured], OBJECTIVES)
+    assert not may_be_on_front(trial(2, 0.5, 11, 1.0), [measured], OBJECTIVES)
+    unmeasured = replace(trial(3, 0.9, 1, 0.1), latency=None)
+    assert may_be_on_front(trial(2, 0.5, 9, 1.0), [measured, unmeasured], OBJECTIVES)
+    over = replace(trial(2, 0.9, 1, 0.1), over_budget=(("max_latency_ms", 2.0),))
+    assert not may_be_on_front(over, [measured], OBJECTIVES)

@@ -5,14 +5,24 @@ from pathlib import Path
 
 import pytest
 from made_latencies import made_latency
-from simulated import Executor, Recorder, chance, epoch, make_driver, make_space, memory_ledger
+from simulated import (
+    TINY,
+    Executor,
+    Recorder,
+    chance,
+    epoch,
+    make_driver,
+    make_space,
+    memory_ledger,
+)
 
-from models.errors import InputError
+from models.errors import AllTrialsFailedError, InputError
+from run_search import _refuse_all_failed
 from search.driver import Assignment, NoTask
 from search.ledger import Ledger
 from search.space import Space
 from search.trial import Role, State
-from trainers.messages import Answer, Failed, Measured, Saved, Start, Task
+from trainers.messages import Answer, EpochResult, Failed, Measured, Saved, Start, Task
 
 WARM = ("training.epochs=10", "training.start=baseline", "training.warm.checks=3")
 START = Start("/somewhere/baseline.safetensors", "abc")
@@ -138,6 +148,36 @@ def test_an_origin_that_fails_ends_the_search_with_the_reason() -> None:
     assert not executor.driver.done
 
 
+def test_where_all_that_inherit_fail_the_baselines_training_is_no_success() -> None:
+    _, ledger, executor = warm("search.trials=3")
+
+    def failing(task: Task) -> Iterator[Answer]:
+        return inheriting(task) if task.save_to else iter([Failed("no such weights")])
+
+    executor.simulation = failing
+    executor.run()
+    assert [trial.state for trial in ledger.trials()] == [State.COMPLETE] + [State.FAILED] * 3
+    with pytest.raises(AllTrialsFailedError, match="all 3 trials failed, 3 of them with: no such"):
+        _refuse_all_failed(ledger)
+
+
+def test_a_failed_origin_or_check_ends_as_it_should() -> None:
+    """The origin alone is all there is; checks are told in the report."""
+    _, ledger, executor = warm("search.trials=3")
+    executor.simulation = lambda task: iter([Failed("diverged")])
+    executor.run()
+    with pytest.raises(AllTrialsFailedError, match="all 1 trials failed"):
+        _refuse_all_failed(ledger)
+
+    _, ledger, executor = warm("search.trials=3")
+    executor.simulation = lambda task: (
+        inheriting(task) if task.start or task.save_to else iter([Failed("diverged")])
+    )
+    executor.run()
+    assert ledger.trials()[-1].state is State.FAILED
+    _refuse_all_failed(ledger)
+
+
 def test_weights_from_outside_need_no_origin(tmp_path: Path) -> None:
     weights = tmp_path / "weights.safetensors"
     weights.touch()
@@ -195,3 +235,49 @@ def test_a_file_of_weights_may_move(tmp_path: Path) -> None:
         space = make_space(f"training.start={tmp_path / name}")
         prints.append(space.file.fingerprint)
     assert prints[0] == prints[1]
+
+
+def test_where_the_space_is_exhausted_the_checks_are_made() -> None:
+    space = make_space(*WARM, *TINY, "search.trials=50")
+    executor = Executor(
+        make_driver(space, memory_ledger(space), weights=Path("w.safetensors")), inheriting
+    )
+    executor.run()
+    roles = [trial.role for trial in executor.driver.trials]
+    assert roles.count(Role.CHECK) == 3
+
+
+def test_killed_between_the_weights_and_the_end_of_the_origin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others begin with these weights: they must not be trained again."""
+    space, ledger, executor = warm()
+    complete = ledger.complete
+    monkeypatch.setattr(ledger, "complete", lambda _number: None)
+    executor.run(11)
+    assert ledger.start == START
+    assert ledger.trial(0).state is State.RUNNING
+    monkeypatch.setattr(ledger, "complete", complete)
+    again = Executor(make_driver(space, ledger, weights=Path("w.safetensors")), inheriting)
+    again.run()
+    assert ledger.trial(0).state is State.COMPLETE
+    assert all(given.task.save_to is None for given in again.assigned)
+
+
+def test_trainings_from_scratch_dominate_nobody() -> None:
+    """They were trained longer, by another recipe."""
+    rules = "training.early_stopping={dominated: true, margin: 0.0, grace_epochs: 1}"
+    space = make_space(*WARM, rules, "objectives.minimize=[params]", "training.warm.epochs=5")
+
+    def flat(task: Task) -> Iterator[Answer]:
+        better = 0.9 if task.save_to else 0.5
+        yield from (
+            epoch(answer.epoch, better) if isinstance(answer, EpochResult) else answer
+            for answer in inheriting(task)
+        )
+
+    executor = Executor(
+        make_driver(space, memory_ledger(space), weights=Path("w.safetensors")), flat
+    )
+    executor.run()
+    assert {trial.state for trial in executor.driver.trials} == {State.COMPLETE}

@@ -220,7 +220,7 @@ def test_blocks_that_cannot_learn_to_act_act_in_the_end(
     assert isinstance(epoch, EpochResult)
     steps = 2 * 5
     rising = [min(1.0, step / (steps / 2)) for step in range(1, steps + 1)]
-    assert shares == pytest.approx([0.0, *rising]), "left out when it was inserted"
+    assert shares == pytest.approx([0.0, *rising, 1.0]), "left out when it was inserted"
 
 
 def test_other_weights_than_the_studys_are_refused(

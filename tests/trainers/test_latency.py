@@ -3,6 +3,8 @@
 import gc
 import itertools
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from models.architecture import Architecture, Backbone
 from models.build import build
 from trainers import latency
 from trainers.config import LatencyConfig
+from trainers.environment import worker_environment
 from trainers.latency import measure_latency
 from trainers.messages import Latency
 from trainers.quiet import Quiet
@@ -59,7 +62,7 @@ def quiet(tmp_path: Path) -> Iterator[Quiet]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(latency.time, "perf_counter", made)
-    monkeypatch.setattr(latency, "_clock", lambda: made)
+    monkeypatch.setattr(latency, "_clock", lambda _engine: made)
     references = (made.runs("first", REFERENCE_S), made.runs("second", REFERENCE_S))
     monkeypatch.setattr(latency, "_references", lambda *_: references)
     monkeypatch.setattr(latency, "forward_pass", lambda seconds, *_: made.runs("own", seconds))
@@ -194,8 +197,34 @@ def test_the_backbone_beside_itself(quiet: Quiet) -> None:
 def test_one_thread_of_a_cpu_is_timed_by_its_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """While others have the core, it stands still."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert latency._clock() is time.thread_time
+    assert latency._clock("eager") is time.thread_time
+    assert latency._clock("inference") is time.process_time
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    assert latency._clock() is time.perf_counter
+    assert latency._clock("eager") is time.perf_counter
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert latency._clock() is time.perf_counter
+    assert latency._clock("inference") is time.perf_counter
+
+
+CLOCKED = """
+import sys, time
+from models.architecture import Architecture, Backbone
+from models.build import build
+from trainers.engine import forward_pass
+from trainers.latency import _clock
+
+run = forward_pass(build(Architecture(Backbone(width=0.25)), 32, 0), (1, 3, 32, 32), sys.argv[1])
+run()
+clock = _clock(sys.argv[1])
+counted, all_of_it = clock(), time.process_time()
+for _ in range(40):
+    run()
+print((clock() - counted) / (time.process_time() - all_of_it))
+"""
+
+
+@pytest.mark.parametrize("engine", ["eager", "inference"])
+def test_no_work_of_a_pass_is_done_where_the_clock_does_not_see_it(engine: str) -> None:
+    environment = {**os.environ, **worker_environment(), "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-W", "ignore", "-c", CLOCKED, engine]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert 0.9 < float(done.stdout.splitlines()[-1]) < 1.1
