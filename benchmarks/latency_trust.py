@@ -151,39 +151,78 @@ def main() -> None:
                 with neighbours(phase, given.width, Path(folder)):
                     answer = run_child(Path(__file__), {**task, "sweeps": given.sweeps})
                 found[phase].append(answer)
-    _show(found)
+    _show(found, given)
 
 
-def _show(found: dict[str, list[list[dict[str, float]]]]) -> None:
+WAYS = ("naive mean, ms", "naive mean, ratio", "protocol, ms", "protocol, ratio")
+
+
+def _values(row: list[dict[str, float]], reference_ms: float) -> dict[str, Any]:
+    """Milliseconds of all networks by each way.
+
+    A ratio is to the plain backbone, the first of the row, times its true latency; the protocol's
+    milliseconds are its ratio times what it measured of the backbone itself, as in a study.
+    """
+    naive = np.array([each["naive"] for each in row])
+    ratio = np.array([each["ratio"] for each in row])
+    values = (
+        naive,
+        naive / naive[0] * reference_ms,
+        ratio * row[0]["reference"],
+        ratio * reference_ms,
+    )
+    return dict(zip(WAYS, values, strict=True))
+
+
+def _show(found: dict[str, list[list[dict[str, float]]]], given: argparse.Namespace) -> None:
     from scipy import stats
 
     truth = np.median([[each["truth"] for each in row] for row in found[PHASES[0]]], axis=0)
-    reference = float(truth[0])  # of the plain backbone: what ratios are multiplied with
     print(f"\ntruth: {truth.min():.2f} to {truth.max():.2f} ms")
-    print(
-        f"{'':22} {'naive mean of 100':>28} {'protocol':>28}\n"
-        f"{'error (% of the truth)':22} {'median':>9} {'95 %':>9} {'ρ':>8} "
-        f"{'median':>9} {'95 %':>9} {'ρ':>8} {'s each':>8} {'A/A (%)':>8}"
-    )
-    errors: dict[str, tuple[float, float]] = {}
+    print(f"{'':22} {'error (% of the truth)':20} {'median':>8} {'mean':>8} {'95 %':>8} {'ρ':>7}")
+    means: dict[tuple[str, str], float] = {}
     for phase, rounds in found.items():
-        naive = np.array([[each["naive"] for each in row] for row in rounds])
-        protocol = np.array([[each["ratio"] * reference for each in row] for row in rounds])
-        seconds = np.mean([[each["seconds"] for each in row] for row in rounds])
-        control = np.median([[abs(each["control"] - 1) for each in row] for row in rounds])
-        cells = []
-        for values in (naive, protocol):
+        rows = [_values(row, float(truth[0])) for row in rounds]
+        for way in WAYS:
+            values = np.array([row[way] for row in rows])
             off = 100 * np.abs(values / truth - 1)
             order = np.mean([stats.spearmanr(row, truth).statistic for row in values])
-            cells += [f"{np.median(off):9.2f}", f"{np.percentile(off, 95):9.2f}", f"{order:8.3f}"]
-        means = tuple(100 * float(np.mean(np.abs(v / truth - 1))) for v in (naive, protocol))
-        errors[phase] = (means[0], means[1])
-        print(f"{phase:22} {' '.join(cells)} {seconds:8.2f} {100 * control:8.2f}", flush=True)
-    for phase in PHASES[1:]:
-        naive_error, ours = errors[phase]
-        print(f"mean error {phase}: naive {naive_error:.2f} %, protocol {ours:.2f} %")
-    naive_error, ours = errors[PHASES[1]]
-    print(f"ratio: {naive_error / ours:.1f} (error of the naive mean ÷ the protocol's)")
+            means[phase, way] = float(np.mean(off))
+            print(
+                f"{phase:22} {way:20} {np.median(off):8.2f} {np.mean(off):8.2f} "
+                f"{np.percentile(off, 95):8.2f} {order:7.3f}",
+                flush=True,
+            )
+        seconds = np.mean([[each["seconds"] for each in row] for row in rounds])
+        control = 100 * np.median([[abs(each["control"] - 1) for each in row] for row in rounds])
+        print(f"{'':22} {seconds:.2f} s a network, A/A {control:.2f} % in the median")
+    _show_predictor(found[PHASES[0]], truth / truth[0], given)
+    naive, ours = (means[PHASES[1], way] for way in ("naive mean, ms", "protocol, ms"))
+    print(f"ratio: {naive / ours:.1f} (mean error of the naive mean ÷ the protocol's, {PHASES[1]})")
+
+
+def _show_predictor(rounds: Any, truth: Any, given: argparse.Namespace) -> None:
+    """Every network predicted from what the protocol measured of the others."""
+    from scipy import stats
+
+    from search.latency_model import LatencyModel
+
+    ratios = np.mean([[each["ratio"] for each in row] for row in rounds], axis=0)
+    known = list(zip(networks(given.many, given.width), map(float, ratios), strict=True))
+    pairs = []
+    for index, (architecture, _) in enumerate(known):
+        predicted = LatencyModel(SIZE, known[:index] + known[index + 1 :]).predict(architecture)
+        if predicted is not None:
+            pairs.append((predicted.ratio, truth[index]))
+    if len(pairs) < 3:
+        print("predictor: too few networks")
+        return
+    found, true = np.array(pairs).T
+    off, order = 100 * np.abs(found / true - 1), stats.spearmanr(found, true).statistic
+    print(
+        f"predictor, {len(pairs)} networks left out one by one: {np.median(off):.2f} % off in the "
+        f"median, {np.percentile(off, 95):.2f} % at 95 %, ρ {order:.3f}"
+    )
 
 
 if __name__ == "__main__":

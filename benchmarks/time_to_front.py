@@ -27,7 +27,7 @@ Tried = list[dict[str, Any]]  # architecture, accuracy, params, seconds since th
 
 
 def plain(task: dict[str, Any]) -> Tried:
-    """The plain script's trials."""
+    """The plain script's trials, the plain backbone before them: nobody compares without it."""
     import optuna
 
     from benchmarks import plain_script
@@ -36,6 +36,13 @@ def plain(task: dict[str, Any]) -> Tried:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = load_space(SPACE, task["overrides"])
     settings = plain_script.of_space(space)
+    first = plain_script.train_one(space.baseline, settings)
+    baseline = {
+        "architecture": space.baseline.to_json(),
+        "accuracy": first.accuracy,
+        "params": first.params,
+        "ended": time.time(),
+    }
     architectures: list[str] = []
     choose = vars(plain_script)["choose"]
 
@@ -45,8 +52,8 @@ def plain(task: dict[str, Any]) -> Tried:
         return architecture
 
     vars(plain_script)["choose"] = remembered
-    study = plain_script.search(space, settings, task["trials"])
-    return [
+    study = plain_script.search(space, settings, task["trials"] - 1)
+    return [baseline] + [
         {
             "architecture": architecture,
             "accuracy": trial.values[0],
