@@ -63,6 +63,7 @@ def start() -> Iterator[Start]:
         processes.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
+        time.sleep(0.2)  # it has left `print`, where Python may lose what a handler raises
         return process
 
     yield start_body
