@@ -225,7 +225,7 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
 
     report = write_report(folder)
     print_result(Console(), ledger.trials(), ledger.objectives, report, validation_images)
-    doubt = warning(Study.read(folder))
+    doubt = warning(Study.of(ledger, folder))
     if doubt:
         print(doubt.replace("**", "").replace("`", ""))
 

@@ -43,7 +43,11 @@ class Study:
     @classmethod
     def read(cls, run_folder: Path) -> Self:
         """The study in a run's folder. Raises InputError or StorageError as `Ledger.read` does."""
-        ledger = Ledger.read(run_folder)
+        return cls.of(Ledger.read(run_folder), run_folder)
+
+    @classmethod
+    def of(cls, ledger: Ledger, run_folder: Path) -> Self:
+        """The study in `ledger`, which lies in `run_folder`."""
         source, command = ledger.facts("source"), ledger.facts("command")
         architectures = ledger.facts("architectures")
         trials = ledger.trials()

@@ -187,16 +187,15 @@ class Driver:
 
     def _measured(self, number: int, answer: Measured) -> bool:
         self._ledger.measured(number, answer.latency)
-        trained = self._refresh(number).has_all_epochs
-        self._latencies.measured(self._trials.values())
-        return self._complete(number) if trained else self._feasible(number)
-
-    def _feasible(self, number: int) -> bool:
         trial = self._refresh(number)
+        self._latencies.measured(self._trials.values())
+        return self._complete(number) if trial.has_all_epochs else self._feasible(trial)
+
+    def _feasible(self, trial: Trial) -> bool:
         if trial.over_budget and trial.role is Role.CANDIDATE:
             self._infeasible_in_a_row += 1
-            self._ledger.infeasible(number, dict(trial.over_budget))
-            return self._end(number)
+            self._ledger.infeasible(trial.number, dict(trial.over_budget))
+            return self._end(trial.number)
         if trial.role is Role.CANDIDATE:
             self._infeasible_in_a_row = 0
         self._watcher.trial_advanced(trial)

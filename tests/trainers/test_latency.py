@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,13 +49,6 @@ class Clock:
     def naive_ms(self, name: str, many: int = 100) -> float:
         """The mean of the first passes, as a plain script would have it."""
         return 1000 * float(np.mean([taken for who, taken in self.passes if who == name][:many]))
-
-
-@pytest.fixture
-def quiet(tmp_path: Path) -> Iterator[Quiet]:
-    locks = Quiet(tmp_path)
-    yield locks
-    locks.close()
 
 
 @pytest.fixture

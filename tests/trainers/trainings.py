@@ -42,7 +42,8 @@ RECIPE: dict[str, Any] = {
 
 
 def training(seed: int = 0) -> TrainingBatches:
-    return TrainingBatches(image_set(), HALF, **RECIPE, seed=seed)
+    order = TrainingOrder(image_set(), HALF, **RECIPE, seed=seed)
+    return TrainingBatches(image_set(), order)
 
 
 def validation() -> EvaluationBatches:

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
-from trainers.config import Augmentation
 from trainers.data.augment import augment
 from trainers.data.facts import Labels, Pixels
-from trainers.data.order import TrainingOrder
+from trainers.data.order import Ordered, TrainingOrder
 from trainers.data.split import Indices
 from trainers.data.store import ImageSet
 
@@ -45,40 +44,12 @@ class Evaluation(Protocol):
     def __iter__(self) -> Iterator[AnyBatch]: ...
 
 
-class TrainingBatches:
-    """Shuffled, augmented batches of the images at `indices`; see `TrainingOrder`.
+class TrainingBatches(Ordered):
+    """Shuffled, augmented batches of the images that `order`, made for `image_set`, chooses."""
 
-    Raises:
-        InputError: fewer images than `batch_size`.
-    """
-
-    def __init__(
-        self,
-        image_set: ImageSet,
-        indices: Indices,
-        *,
-        batch_size: int,
-        augmentation: Augmentation,
-        seed: int,
-    ) -> None:
+    def __init__(self, image_set: ImageSet, order: TrainingOrder) -> None:
+        super().__init__(order)
         self._source = _Source(image_set)
-        self._order = TrainingOrder(
-            image_set, indices, batch_size=batch_size, augmentation=augmentation, seed=seed
-        )
-
-    @property
-    def seed(self) -> int:
-        """What order and augmentation depend on, beside the epoch."""
-        return self._order.seed
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        """How many images each batch of an epoch has."""
-        return self._order.sizes
-
-    def __len__(self) -> int:
-        """Batches per epoch."""
-        return len(self.sizes)
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """All batches of one epoch."""

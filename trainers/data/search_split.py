@@ -1,12 +1,11 @@
 """The images a search sees: train and validation, both of the data set's training split."""
 
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from trainers.config import Augmentation, DataConfig, TrainingConfig
+from trainers.config import DataConfig, TrainingConfig
 from trainers.data.batches import Evaluation, EvaluationBatches, Training, TrainingBatches
 from trainers.data.device_batches import (
     DeviceEvaluationBatches,
@@ -22,12 +21,6 @@ EVALUATION_BATCH = 250
 Array = npt.NDArray[np.float32]
 
 
-class _Recipe(TypedDict):
-    batch_size: int
-    augmentation: Augmentation
-    seed: int
-
-
 def search_batches(
     data: DataConfig, training: TrainingConfig, folder: Path, seed: int, device: str = "cpu"
 ) -> tuple[Training, Evaluation]:
@@ -39,15 +32,16 @@ def search_batches(
     Raises InputError for more images, or larger batches, than there are images.
     """
     image_set, split = _search_split(data, folder)
-    recipe: _Recipe = {
-        "batch_size": training.batch_size,
-        "augmentation": data.augmentation,
-        "seed": seed,
-    }
+    order = TrainingOrder(
+        image_set,
+        split.train,
+        batch_size=training.batch_size,
+        augmentation=data.augmentation,
+        seed=seed,
+    )
     if device == "cpu":
-        batches = TrainingBatches(image_set, split.train, **recipe)
-        return batches, EvaluationBatches(image_set, split.validation, batch_size=EVALUATION_BATCH)
-    order = TrainingOrder(image_set, split.train, **recipe)
+        judges = EvaluationBatches(image_set, split.validation, batch_size=EVALUATION_BATCH)
+        return TrainingBatches(image_set, order), judges
     images = DeviceImages(image_set)
     return DeviceTrainingBatches(images, order), DeviceEvaluationBatches(
         images, split.validation, batch_size=EVALUATION_BATCH

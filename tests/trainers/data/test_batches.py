@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from models.errors import InputError
 from trainers.config import Augmentation
 from trainers.data.batches import Batch, EvaluationBatches, TrainingBatches, normalised
+from trainers.data.order import TrainingOrder
 from trainers.data.store import ImageSet
 
 OFF = Augmentation(crop_padding=0, flip=False, cutout=0)
@@ -24,13 +25,15 @@ def image_set(count: int = 30, size: int = 8) -> ImageSet:
 def training(
     count: int, batch_size: int, seed: int = 0, augmentation: Augmentation = OFF
 ) -> TrainingBatches:
-    return TrainingBatches(
-        image_set(),
+    source = image_set()
+    order = TrainingOrder(
+        source,
         np.arange(count),
         batch_size=batch_size,
         augmentation=augmentation,
         seed=seed,
     )
+    return TrainingBatches(source, order)
 
 
 @given(count=st.integers(1, 30), data=st.data())
@@ -78,13 +81,15 @@ def test_an_alternating_flip_mirrors_each_image_every_other_epoch() -> None:
     source = image_set()
     marked = np.zeros_like(source.images)
     marked[:, :, :4] = 255  # the left half
-    batches = TrainingBatches(
-        ImageSet(marked, source.labels, MEAN, DEVIATION, 30, ""),
+    halves = ImageSet(marked, source.labels, MEAN, DEVIATION, 30, "")
+    order = TrainingOrder(
+        halves,
         np.arange(30),
         batch_size=7,
         augmentation=Augmentation(crop_padding=0, flip="alternating"),
         seed=3,
     )
+    batches = TrainingBatches(halves, order)
     even, odd, *again = (_dark_on_the_left(batches.epoch(number)) for number in range(4))
     assert [even, odd] == again
     assert even | odd == set(range(30))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from models.checksum import sha256
 from models.errors import InputError
 from trainers.data.cifar10 import FACTS, decode_archive, decode_folder
-from trainers.data.facts import DecodedSet, LabelledImages, file_checksum
+from trainers.data.facts import DecodedSet, LabelledImages
 
 if TYPE_CHECKING:
     from conftest import SmallSet
@@ -57,7 +58,7 @@ def test_a_damaged_archive_is_named_with_its_checksum(
     published = small.facts.npm_sha256 if form == "npm_archive" else small.facts.python_sha256
     with pytest.raises(InputError) as caught:
         decode_archive(path, small.facts)
-    for part in (str(path), "damaged", "expected", published, f"found {file_checksum(path)}"):
+    for part in (str(path), "damaged", "expected", published, f"found {sha256(path)}"):
         assert part in str(caught.value)
 
 

@@ -151,7 +151,7 @@ def both_trainings(
     }
     order = TrainingOrder(source, indices, **recipe)
     on_the_device = DeviceTrainingBatches(DeviceImages(source), order)
-    return TrainingBatches(source, indices, **recipe), on_the_device
+    return TrainingBatches(source, order), on_the_device
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 14, 29])

@@ -11,6 +11,7 @@ import pytest
 from trainers.config import Augmentation, DataConfig
 from trainers.data.batches import EvaluationBatches, TrainingBatches
 from trainers.data.cifar10 import FACTS, FOLDER, decode_archive, decode_folder
+from trainers.data.order import TrainingOrder
 from trainers.data.split import stratified_split
 from trainers.data.store import cache_folder, check_cache, open_test, open_train, prepare
 
@@ -45,9 +46,8 @@ def test_split_and_batches_of_the_real_images(real: Path) -> None:
     split = stratified_split(source.labels, 1000, 5000, 0)
     assert np.bincount(source.labels[split.validation]).tolist() == [500] * 10
     assert np.bincount(source.labels[split.train]).tolist() == [100] * 10
-    batches = TrainingBatches(
-        source, split.train, batch_size=128, augmentation=Augmentation(), seed=0
-    )
+    order = TrainingOrder(source, split.train, batch_size=128, augmentation=Augmentation(), seed=0)
+    batches = TrainingBatches(source, order)
     assert sum(len(labels) for _, labels in batches.epoch(0)) == 1000
     evaluation = list(EvaluationBatches(source, split.validation, batch_size=512))
     pixels = np.concatenate([images for images, _ in evaluation])
