@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import InputError
+from models.whole_file import replacing
 
 SUFFIX = ".sha256"
 
@@ -31,16 +32,12 @@ def refuse_damaged(path: Path) -> None:
 
 def write_with_checksum(path: Path, write: Callable[[Path], object]) -> str:
     """Lets `write` fill a file that then takes the place of `path`; its SHA-256, written beside."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     beside = path.with_name(path.name + SUFFIX)
-    try:
+    with replacing(path) as temporary:
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         checksum = sha256(temporary)
         beside.unlink(missing_ok=True)
-        temporary.replace(path)
-        beside.write_text(f"{checksum}  {path.name}\n", encoding="utf-8")
-    finally:
-        temporary.unlink(missing_ok=True)
+    beside.write_text(f"{checksum}  {path.name}\n", encoding="utf-8")
     return checksum

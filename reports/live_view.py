@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.progress import Progress, ViewSettings
-from reports.wording import count, duration, latency, percent
+from reports.wording import count, duration, latency, percent, title
 from search.trial import State, Trial
 
 REFRESHES_PER_SECOND = 2
@@ -135,7 +135,7 @@ def _running_table(trials: Sequence[Trial], *, wide: bool) -> Table:
         done = f"{len(trial.curve)}/{epochs}"
         cells = [
             Text(str(trial.number)),
-            Text(trial.title),
+            Text(title(trial)),
             Text(f"{_bar(len(trial.curve), epochs)} {done}" if wide else done),
             Text(percent(trial.val_accuracy, 1)),
         ]
@@ -151,7 +151,7 @@ def _bar(done: int, epochs: int) -> str:
 def _ended_table(trials: Sequence[Trial]) -> Table:
     table = _grid("trial", "outcome", "accuracy")
     for trial in reversed(trials):
-        reason = " ".join(trial.reason.split()) or trial.title
+        reason = " ".join(trial.reason.split()) or title(trial)
         outcome = Text.assemble((trial.state.value, _COLOURS[trial.state]), f" {reason}")
         table.add_row(Text(str(trial.number)), outcome, Text(percent(trial.val_accuracy, 1)))
     return table

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Self, TextIO
 
 from reports.progress import Progress, ViewSettings
-from reports.wording import duration, latency, percent
+from reports.wording import duration, latency, percent, title
 from search.trial import State, Trial
 
 _ENDINGS = {
@@ -37,7 +37,7 @@ class PlainView:
     def trial_began(self, trial: Trial) -> None:
         """See `Watcher`."""
         self._progress.began(trial)
-        self._line(f"trial {trial.number} began: {trial.title}")
+        self._line(f"trial {trial.number} began: {title(trial)}")
 
     def trial_advanced(self, trial: Trial) -> None:
         """See `Watcher`."""

@@ -34,11 +34,16 @@ TRIAL_COLUMNS: Mapping[str, str] = {
     "latency_ratio_interval": "Float64",
     "latency_control": "Float64",
     "latency_p90_ms": "Float64",
+    "latency_engine": "string",
+    "latency_clock": "string",
+    "latency_core": "Int64",
+    "predicted_ms": "Float64",
     "epochs": "Int64",
     "train_seconds": "Float64",
     "images_per_second": "Float64",
     "threads": "Int64",
     "device": "string",
+    "precision": "string",
     "host": "string",
 }
 FRONT_COLUMNS: Mapping[str, str] = {
@@ -54,6 +59,7 @@ def trials_table(trials: Iterable[Trial]) -> pd.DataFrame:
 
     Accuracies are fractions, `epochs` are those that were done. `latency_ratio` is to the plain
     backbone, ± `latency_ratio_interval`; `latency_control` is that of two plain backbones.
+    `predicted_ms` is what was predicted before a measurement, if anything was.
     """
     rows = [_trial_row(trial) for trial in sorted(trials, key=lambda trial: trial.number)]
     return _frame(rows, TRIAL_COLUMNS)
@@ -107,11 +113,16 @@ def _trial_row(trial: Trial) -> dict[str, object]:
         "latency_ratio_interval": latency.ratio * latency.half_width if latency else None,
         "latency_control": latency.control if latency else None,
         "latency_p90_ms": latency.p90_ms if latency else None,
+        "latency_engine": latency.engine if latency else None,
+        "latency_clock": latency.clock if latency else None,
+        "latency_core": latency.core if latency else None,
+        "predicted_ms": trial.predicted_ms,
         "epochs": len(trial.curve),
         "train_seconds": trial.train_seconds if trial.curve else None,
         "images_per_second": trial.images_per_second,
         "threads": worker.threads if worker else None,
         "device": worker.device if worker else None,
+        "precision": worker.precision if worker else None,
         "host": worker.host if worker else None,
     }
 

@@ -13,6 +13,14 @@ OBJECTIVES = {
 }
 
 
+_NO_CANDIDATE = {Role.ORIGIN: "trained first, for all others", Role.CHECK: "check from scratch"}
+
+
+def title(trial: Trial) -> str:
+    """What a trial is, for a list of what runs: `check from scratch: se@stage4.block2`."""
+    return ": ".join(filter(None, (_NO_CANDIDATE.get(trial.role), trial.title)))
+
+
 def percent(fraction: float | None, digits: int = 2) -> str:
     """A fraction as per cent: 0.4123 is `41.23 %`."""
     return UNKNOWN if fraction is None else f"{100 * fraction:.{digits}f} %"

@@ -1,10 +1,9 @@
 """Writes a study's report: tables, picture and text, each file whole or not at all."""
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import StorageError
+from models.whole_file import replacing
 from reports.figures import write_figure
 from reports.markdown import PICTURE, report
 from reports.study import Study
@@ -30,22 +29,10 @@ def write_report(run_folder: Path) -> Path:
     try:
         folder.mkdir(exist_ok=True)
         for name, text in texts.items():
-            _replace(folder / name, _text_writer(text))
-        _replace(folder / PICTURE, lambda path: write_figure(study, path))
+            with replacing(folder / name) as path:
+                path.write_text(text, encoding="utf-8", newline="\n")
+        with replacing(folder / PICTURE) as path:
+            write_figure(study, path)
     except OSError as error:
         raise StorageError(f"{folder}: the report cannot be written: {error}") from error
     return folder
-
-
-def _text_writer(text: str) -> Callable[[Path], object]:
-    return lambda path: path.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets `write` fill a file beside `path`, then puts it in its place in one step."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from trainers.data.search_split import search_batches, training_sample
 from trainers.environment import describe_worker
 from trainers.latency import measure_latency
 from trainers.messages import Answer, Built, Failed, Measured, Saved, Start, Task
+from trainers.precision import resolve
 from trainers.quiet import Quiet
 from trainers.start import inherit_start, save_start
 from trainers.train import DivergedError, as_input, train
@@ -41,7 +42,7 @@ def _answers(task: Task) -> Iterator[Answer]:
     with contextlib.closing(Quiet()) as quiet:
         with quiet.training():
             network = build(task.architecture, image_size, task.seed)
-        yield Built(describe_worker())
+        yield Built(describe_worker(resolve(task.training.precision)))
         if task.start is not None:
             with quiet.training():
                 _inherit(task, network, task.start)

@@ -10,6 +10,7 @@ from models.sections import Section
 PositiveInt = Annotated[int, Field(gt=0, le=10**9)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Precision = Literal["auto", "float32", "bfloat16"]
+ResolvedPrecision = Literal["float32", "bfloat16"]
 
 SCRATCH, BASELINE, PADDLE = "scratch", "baseline", "paddle"
 """Values of `TrainingConfig.start`; any other is a file."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from trainers.config import ResolvedPrecision
 from trainers.messages import Worker
 
 MKL_PATH = "MKL_DEBUG_CPU_TYPE"
@@ -39,8 +40,8 @@ def processor_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def describe_worker() -> Worker:
-    """This process as a worker."""
+def describe_worker(precision: ResolvedPrecision = "float32") -> Worker:
+    """This process as a worker that trains with such numbers."""
     return Worker(
         host=platform.node(),
         process=os.getpid(),
@@ -49,6 +50,7 @@ def describe_worker() -> Worker:
         threads=int(os.environ.get("OMP_NUM_THREADS", "0")),
         paddle=paddle.__version__,
         mkl_debug_cpu_type=os.environ.get(MKL_PATH),
+        precision=precision,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from models.architecture import Architecture
-from trainers.config import DataConfig, LatencyConfig, TrainingConfig
+from trainers.config import DataConfig, LatencyConfig, ResolvedPrecision, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Worker:
-    """Where a candidate was trained: whatever its times depend on."""
+    """Where a candidate was trained, and with what numbers: whatever its times depend on."""
 
     host: str
     process: int
@@ -47,6 +47,7 @@ class Worker:
     threads: int
     paddle: str
     mkl_debug_cpu_type: str | None
+    precision: ResolvedPrecision = "float32"
 
 
 @dataclass(frozen=True)

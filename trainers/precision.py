@@ -10,15 +10,14 @@ the same training need not come out the same twice.
 """
 
 import contextlib
-from typing import Literal
 
 import paddle
 
 from models.errors import InputError
-from trainers.config import Precision
+from trainers.config import Precision, ResolvedPrecision
 
 
-def resolve(wanted: Precision) -> Literal["float32", "bfloat16"]:
+def resolve(wanted: Precision) -> ResolvedPrecision:
     """What `training.precision` means on the current device.
 
     Raises InputError for bfloat16 on a device without it: a CPU, or a GPU before Ampere.
@@ -35,7 +34,7 @@ def resolve(wanted: Precision) -> Literal["float32", "bfloat16"]:
     return "bfloat16" if able else "float32"
 
 
-def autocast(precision: Literal["float32", "bfloat16"]) -> contextlib.AbstractContextManager[None]:
+def autocast(precision: ResolvedPrecision) -> contextlib.AbstractContextManager[None]:
     """Where Paddle casts the inputs of convolutions and matrix products to `precision`.
 
     Parameters, their gradients and batch norms' statistics stay float32. No loss scaling:

@@ -185,6 +185,18 @@ def test_names_are_shown_wherever_trials_are() -> None:
         assert "global: stage3.block2" in console.file.getvalue()
 
 
+def test_what_is_no_candidate_says_so() -> None:
+    stream = io.StringIO()
+    plain = PlainView(stream, settings())
+    view, _ = live(110)
+    for each in (plain, view):
+        for number, role in ((0, Role.ORIGIN), (9, Role.CHECK)):
+            each.trial_began(trial(number, state=State.RUNNING, role=role))
+    for text in (stream.getvalue(), render(view, 110)):
+        assert "trained first, for all others: stage3.block2.before_add=se(" in text
+        assert "check from scratch: stage3.block2.before_add=se(" in text
+
+
 def test_plain_lines_survive_a_poor_encoding() -> None:
     data = io.BytesIO()
     view = PlainView(io.TextIOWrapper(data, encoding="ascii"), settings())

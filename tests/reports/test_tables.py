@@ -11,8 +11,9 @@ from search.trial import Role, State
 FIRST = [
     "trial", "state", "role", "name", "reason", "architecture_id", "placements", "val_accuracy",
     "params", "summary_params", "macs", "latency_ms", "latency_source", "latency_ratio",
-    "latency_ratio_interval", "latency_control", "latency_p90_ms", "epochs", "train_seconds",
-    "images_per_second", "threads", "device", "host",
+    "latency_ratio_interval", "latency_control", "latency_p90_ms", "latency_engine",
+    "latency_clock", "latency_core", "predicted_ms", "epochs", "train_seconds",
+    "images_per_second", "threads", "device", "precision", "host",
 ]  # fmt: skip
 
 
@@ -27,7 +28,10 @@ def test_trials_are_rows_by_number() -> None:
     assert row["epochs"] == 2
     assert row["train_seconds"] == 40
     assert row["latency_p90_ms"] == 12.5
-    assert row["host"] == "worker-a"
+    assert (row["latency_engine"], row["latency_clock"], row["latency_core"]) == (
+        "eager", "thread", 1,
+    )  # fmt: skip
+    assert (row["host"], row["precision"]) == ("worker-a", "float32")
     assert table.iloc[1]["state"] == "stopped"
 
 

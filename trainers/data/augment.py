@@ -4,6 +4,7 @@ All functions take and give uint8 [N, H, W, C] and leave their input alone.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,37 +12,25 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from trainers.config import Augmentation
 from trainers.data.colour import brighten, change_contrast, saturate
-from trainers.data.draws import Array, Chosen, Draws
+from trainers.data.draws import Array, Changes, Chosen, Draws, apply
 from trainers.data.facts import Pixels
 from trainers.data.warp import warp
 
 Positions = npt.NDArray[np.int64]
 
-_JITTER = (("brightness", brighten), ("contrast", change_contrast), ("saturation", saturate))
-
 
 def augment(
     images: Pixels, draws: Draws[Array], settings: Augmentation, mean: Sequence[float]
 ) -> Pixels:
-    """Change images as `draws`, made for these `settings`, say, in the order of the settings.
+    """Change images as `draws`, made for these `settings`, say.
 
     `mean` [C] on a 0-1 scale fills the cutout. `trainers.data.on_device.augment` is its twin.
     """
-    if draws.top is not None and draws.left is not None:
-        images = crop(images, draws.top, draws.left, settings.crop_padding)
-    if draws.parts is not None:
-        images = warp(images, draws.parts)
-    if draws.mirrored is not None:
-        images = flip(images, draws.mirrored)
-    if draws.turns is not None:
-        images = warp(images, draws.turns)
-    for name, change in _JITTER:
-        factors = getattr(draws, name)
-        if factors is not None:
-            images = change(images, factors)
-    if draws.rows is not None and draws.columns is not None:
-        images = cutout(images, draws.rows, draws.columns, settings.cutout, mean)
-    return images
+    filled = partial(cutout, mean=mean)
+    changes: Changes[Pixels, Array] = Changes(
+        crop, warp, flip, brighten, change_contrast, saturate, filled
+    )
+    return apply(images, draws, settings, changes)
 
 
 def crop(images: Pixels, top: Positions, left: Positions, padding: int) -> Pixels:

@@ -19,6 +19,7 @@ Chosen = npt.NDArray[np.bool_]
 
 T = TypeVar("T")
 U = TypeVar("U")
+Images = TypeVar("Images")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,46 @@ def draw(
         drawn["rows"] = rng.integers(0, height, count)
         drawn["columns"] = rng.integers(0, width, count)
     return Draws(**drawn)
+
+
+@dataclass(frozen=True)
+class Changes(Generic[Images, T]):
+    """How each change is made to images of one kind; what it is given are fields of `Draws`.
+
+    `crop` is given `top`, `left` and the padding in pixels as well, `cutout` the centres and the
+    side of the square in pixels.
+    """
+
+    crop: Callable[[Images, T, T, int], Images]
+    warp: Callable[[Images, T], Images]
+    flip: Callable[[Images, T], Images]
+    brighten: Callable[[Images, T], Images]
+    change_contrast: Callable[[Images, T], Images]
+    saturate: Callable[[Images, T], Images]
+    cutout: Callable[[Images, T, T, int], Images]
+
+
+def apply(
+    images: Images, draws: Draws[T], settings: Augmentation, by: Changes[Images, T]
+) -> Images:
+    """Changes images as `draws`, made for these `settings`, say, in the order of the fields."""
+    if draws.top is not None and draws.left is not None:
+        images = by.crop(images, draws.top, draws.left, settings.crop_padding)
+    if draws.parts is not None:
+        images = by.warp(images, draws.parts)
+    if draws.mirrored is not None:
+        images = by.flip(images, draws.mirrored)
+    if draws.turns is not None:
+        images = by.warp(images, draws.turns)
+    if draws.brightness is not None:
+        images = by.brighten(images, draws.brightness)
+    if draws.contrast is not None:
+        images = by.change_contrast(images, draws.contrast)
+    if draws.saturation is not None:
+        images = by.saturate(images, draws.saturation)
+    if draws.rows is not None and draws.columns is not None:
+        images = by.cutout(images, draws.rows, draws.columns, settings.cutout)
+    return images
 
 
 def joined(batches: Sequence[Draws[Array]]) -> Draws[Array]:

@@ -7,10 +7,12 @@ a device rounds otherwise. Nothing here waits for the device or sends it anythin
 where they are used, and sizes are Python's numbers.
 """
 
+from functools import partial
+
 import paddle
 
 from trainers.config import Augmentation
-from trainers.data.draws import Draws
+from trainers.data.draws import Changes, Draws, apply
 
 
 def augment(
@@ -23,21 +25,9 @@ def augment(
 
     `fill` float32 [C] in grey levels fills the cutout.
     """
-    if draws.top is not None:
-        images = crop(images, draws.top, draws.left, settings.crop_padding)
-    if draws.parts is not None:
-        images = warp(images, draws.parts)
-    if draws.mirrored is not None:
-        images = flip(images, draws.mirrored)
-    if draws.turns is not None:
-        images = warp(images, draws.turns)
-    for name, change in _JITTER:
-        factors = getattr(draws, name)
-        if factors is not None:
-            images = change(images, factors)
-    if draws.rows is not None:
-        images = cutout(images, draws.rows, draws.columns, settings.cutout, fill)
-    return images
+    filled = partial(cutout, fill=fill)
+    changes = Changes(crop, warp, flip, brighten, change_contrast, saturate, filled)
+    return apply(images, draws, settings, changes)
 
 
 def crop(
@@ -110,9 +100,6 @@ def change_contrast(images: paddle.Tensor, factors: paddle.Tensor) -> paddle.Ten
 def saturate(images: paddle.Tensor, factors: paddle.Tensor) -> paddle.Tensor:
     """Move each pixel away from its grey by its image's factor [N]: 0 is a grey image."""
     return _away_from(_grey(images), images, factors)
-
-
-_JITTER = (("brightness", brighten), ("contrast", change_contrast), ("saturation", saturate))
 
 
 def _grey(images: paddle.Tensor) -> paddle.Tensor:
