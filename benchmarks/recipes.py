@@ -5,7 +5,6 @@ epochs; what counts is the accuracy at the end, on images that were not trained 
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.machine import describe, side_by_side
-from benchmarks.training import train_once
+from benchmarks.machine import CORES, describe
+from benchmarks.training import train_all
 
 PLAIN: dict[str, Any] = {"label_smoothing": 0.0, "nesterov": False, "warmup_fraction": 0.0}
 FAST: dict[str, Any] = {"learning_rate": 0.1, "batch_size": 64, "warmup_fraction": 0.25}
@@ -58,12 +57,8 @@ def main() -> None:
     parser.add_argument("--judges", type=int, default=10000)
     parser.add_argument("--epochs", type=int, nargs="+", default=[3, 6])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=None)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--workers", type=int, default=CORES)
     given = parser.parse_args()
-    if given.child:
-        print(json.dumps(train_once(json.loads(given.child))))
-        return
     names = [name for name in RECIPES if given.only in name]
     if given.quick:
         names = ["Adam 1e-3", "SGD 0.1, steps", "triangular Nesterov"]
@@ -79,28 +74,46 @@ def _compare(names: list[str], given: argparse.Namespace) -> None:
     )
     data = {"train_images": given.images, "validation_images": given.judges}
     print("recipe".ljust(36), *(f"{epochs} epochs".rjust(16) for epochs in given.epochs), "s/epoch")
+    tasks = {
+        f"{name} {epochs} {seed}": _task(name, epochs, seed, given, data)
+        for name in names
+        for epochs in given.epochs
+        for seed in range(given.seeds)
+    }
+    answers = dict(train_all(tasks, given.workers))
     best: dict[str, float] = {}
     for name in names:
-        training, augmentation = RECIPES[name]
-        tasks = [
-            {"training": {**training, "epochs": epochs}, "seed": seed, "width": given.width,
-             "data": {**data, "augmentation": {"crop_padding": 4, **augmentation}}}
+        rows = [
+            [answers[f"{name} {epochs} {seed}"] for seed in range(given.seeds)]
             for epochs in given.epochs
-            for seed in range(given.seeds)
-        ]  # fmt: skip
-        workers = {"workers": given.workers} if given.workers else {}
-        answers = side_by_side(Path(__file__), tasks, **workers)
-        found = np.array([a["accuracy"] for a in answers]).reshape(len(given.epochs), -1)
+        ]
+        accuracy = np.array([[answer["accuracy"] for answer in row] for row in rows])
         seconds = np.median(
-            [a["seconds"] / t["training"]["epochs"] for a, t in zip(answers, tasks, strict=True)]
+            [a["seconds"] / e for row, e in zip(rows, given.epochs, strict=True) for a in row]
         )
         cells = [
-            f"{100 * row.mean():.2f} ± {100 * row.std(ddof=1):.2f} %".rjust(16) for row in found
+            f"{100 * row.mean():.2f} ± {100 * row.std(ddof=1):.2f} %".rjust(16) for row in accuracy
         ]
         print(name.ljust(36), *cells, f"{seconds:.1f}", flush=True)
-        best[name] = float(found.mean())
+        best[name] = float(accuracy.mean())
     ranked = sorted(best, key=lambda name: -best[name])
-    print(f"most accurate on average over {given.epochs} epochs: {ranked[0]}")
+    first, last = ranked[0], ranked[-1]
+    print(
+        f"ratio: {best[first] / best[last]:.2f} (mean accuracy of the best recipe, {first}, "
+        f"÷ that of the worst, {last})"
+    )
+
+
+def _task(
+    name: str, epochs: int, seed: int, given: argparse.Namespace, data: dict[str, Any]
+) -> dict[str, Any]:
+    training, augmentation = RECIPES[name]
+    return {
+        "training": {**training, "epochs": epochs},
+        "seed": seed,
+        "width": given.width,
+        "data": {**data, "augmentation": {"crop_padding": 4, **augmentation}},
+    }
 
 
 if __name__ == "__main__":

@@ -1,12 +1,34 @@
-"""One training for a benchmark, in a worker's process: judged once, when it is over."""
+"""Trainings for a benchmark, in workers' processes: each judged once, when it is over."""
 
+import multiprocessing
+import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import CORES
+from trainers.environment import worker_environment
+
 WIDTH = 1 / 16
+
+
+def train_all(
+    tasks: Mapping[str, dict[str, Any]], workers: int = CORES
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What `train_once` gives for each task, by its name and as it comes.
+
+    `workers` processes take one task after another; they keep this process's environment from now
+    on, to which that of a worker is added.
+    """
+    os.environ.update(worker_environment())
+    started = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=started) as pool:
+        running = {pool.submit(train_once, task): name for name, task in tasks.items()}
+        for done in as_completed(running):
+            yield running[done], done.result()
 
 
 def train_once(task: dict[str, Any]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from benchmarks.machine import CORES, describe, side_by_side
-from benchmarks.training import WIDTH, train_once
+from benchmarks.machine import CORES, describe
+from benchmarks.training import WIDTH, train_all
 from reports.order import kendall, spearman
 
 RECIPE = {"learning_rate": 0.1, "batch_size": 64, "warmup_fraction": 0.25}
@@ -74,11 +74,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--workers", type=int, default=CORES)
     parser.add_argument("--keep", type=Path, help="file that accuracies are read from and added to")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        print(f"\n{json.dumps(train_once(json.loads(given.child)))}")
-        return
     names = list(CANDIDATES)
     if given.quick:
         names = names[2::3]
@@ -97,15 +93,15 @@ def _compare(found: dict[str, str], given: argparse.Namespace, folder: Path) -> 
     common: dict[str, Any] = {
         "data": {"train_images": given.images, "validation_images": given.judges}
     }
-    seeds, script = range(given.seeds), Path(__file__)
+    seeds = range(given.seeds)
     kept = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else {}
 
     def trained(tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         new = {key: task for key, task in tasks.items() if key not in kept}
-        answers = side_by_side(script, list(new.values()), workers=given.workers)
-        kept.update(zip(new, answers, strict=True))
-        if given.keep:
-            given.keep.write_text(json.dumps(kept))
+        for key, answer in train_all(new, given.workers):
+            kept[key] = answer
+            if given.keep:
+                given.keep.write_text(json.dumps(kept))
         return {key: kept[key] for key in tasks}
 
     full = {**RECIPE, "epochs": given.epochs}
