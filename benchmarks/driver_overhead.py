@@ -1,8 +1,9 @@
 """What the search itself costs: trials that answer at once, through driver, ledger and Ray.
 
 This project (driver, SQLite ledger, proposer, Ray runner) against plain Ray Tune with its defaults
-and `OptunaSearch`, in turn. A trial answers once for its latency and once for every epoch, on both
-sides; nothing is built or trained. Then the driver alone, without Ray, taken apart.
+and `OptunaSearch`, in turn. A trial answers when it is built, with its latency and after every
+epoch, on both sides (this program gives some up early); nothing is built or trained. Then the
+driver alone, without Ray, taken apart.
 """
 
 import argparse
@@ -144,7 +145,7 @@ def plain(trials: int) -> dict[str, Any]:
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
-    diary, answers = Diary(), a_space(trials).file.training.epochs + 1
+    diary, answers = Diary(), a_space(trials).file.training.epochs + 2
     metrics = ["val_accuracy", "params", "latency_ms"]
 
     def train(config: dict[str, Any]) -> None:
@@ -320,7 +321,8 @@ def main() -> None:
         given.trials, given.plain_trials = 200, 15
     print(describe())
     print(
-        f"instant trials of {SPACE.name}: 6 answers each, {CORES} at a time, {given.rounds} rounds"
+        f"instant trials of {SPACE.name}: 6 answers each at most, {CORES} at a time, "
+        f"{given.rounds} rounds"
     )
     print("side             trials  ms/trial  and start  first → last   driver CPU   MB of memory")
     script, found = Path(__file__), defaultdict(list)

@@ -124,6 +124,8 @@ def neighbours(phase: str, width: float, folder: Path) -> Iterator[None]:
         if many:
             time.sleep(12)  # imports, and the first steps
         yield
+        if any(child.poll() is not None for child in running):
+            raise SystemExit("error: a training that was to disturb has ended; see its message")
     finally:
         for child in running:
             child.kill()

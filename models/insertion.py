@@ -54,7 +54,11 @@ def _refuse_misfits(
 ) -> None:
     missing = [key for key in state if key not in trained and not _inside(key, new)]
     left = [key for key in trained if key not in state]
-    other = [key for key in state if key in trained and _shape(state[key]) != _shape(trained[key])]
+    other = [
+        f"{key} {list(_shape(trained[key]))} instead of {list(_shape(state[key]))}"
+        for key in state
+        if key in trained and _shape(state[key]) != _shape(trained[key])
+    ]
     types = {_type(trained[key]) for key in trained if key in state} - {"float32"}
     if types:
         kinds = ", ".join(sorted(types))
@@ -87,9 +91,9 @@ def _refuse_values(
 
 
 def _refuse_any(problems: Mapping[str, list[str]]) -> None:
-    for what, names in problems.items():
-        if names:
-            raise InputError(f"the weights do not fit the network; {what}: {_listed(names)}")
+    found = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
+    if found:
+        raise InputError(f"the weights do not fit the network; {found}")
 
 
 def _constants(network: nn.Layer) -> Iterator[str]:

@@ -10,6 +10,7 @@ from reports.gains import baseline_of, controls_of
 from search.front import front
 from search.ledger import Ledger
 from search.trial import State, Trial
+from trainers.messages import Start
 
 Facts = Mapping[str, Any]
 
@@ -21,9 +22,9 @@ class Study:
     `trials` are those that contend; `scratch` those that check warm starts: the training that the
     inherited weights come from, and candidates that were trained from scratch as well.
     `space` is what all trials share, as the space file says it; `machine`, `data`, `search` and
-    `latency_model` hold what the search noted and may lack any key. `architectures` is how many
-    the space holds, `folder` the run's folder as it was given, `command` what the search was
-    started with.
+    `latency_model` hold what the search noted and may lack any key. `start` are the weights that
+    all trials inherit, `architectures` is how many the space holds, `folder` the run's folder as
+    it was given, `command` what the search was started with.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Study:
     data: Facts = field(default_factory=dict)
     search: Facts = field(default_factory=dict)
     latency_model: Facts = field(default_factory=dict)
+    start: Start | None = None
     source: str | None = None
     command: str | None = None
     architectures: int | None = None
@@ -61,6 +63,7 @@ class Study:
             data=ledger.facts("data") or {},
             search=ledger.facts("search") or {},
             latency_model=ledger.facts("latency_model") or {},
+            start=ledger.start,
             source=None if source is None else str(source),
             command=None if command is None else str(command),
             architectures=None if architectures is None else int(architectures),

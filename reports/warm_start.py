@@ -80,6 +80,9 @@ def _accuracies(pairs: Iterable[Pair]) -> tuple[list[float], list[float]]:
 def _how(study: Study) -> str:
     start = study.space["training"]["start"]
     source = "the baseline's weights" if start == "baseline" else f"weights ({code(start)})"
+    if study.start is not None and start != "baseline":
+        path, checksum = study.start.path, study.start.checksum
+        source = f"the weights in {code(path)} (SHA-256 {checksum[:16]}…)"
     text = (
         f"Every trial inherits {source} and is trained for {number_of(study.epochs or 0, 'epoch')}"
     )

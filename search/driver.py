@@ -9,10 +9,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from models import build
+from models.errors import InputError
 from search import agenda
 from search.early_stopping import reason_to_stop
 from search.events import Silent, Watcher
@@ -150,10 +151,16 @@ class Driver:
         return self._assign(self._enter(self._checks.popleft()))
 
     def answered(self, number: int, answer: Answer) -> bool:
-        """Takes in a worker's answer; whether the worker should go on with this trial."""
+        """Takes in a worker's answer; whether the worker should go on with this trial.
+
+        Raises InputError for a `Failed` that every other trial would meet with as well; this one
+        is then taken up again by the next run.
+        """
         if number not in self._running:
             return False
         match answer:
+            case Failed(by_input=True):
+                raise InputError(answer.reason)
             case Failed():
                 return self._fail(number, answer)
             case Built():
@@ -174,8 +181,9 @@ class Driver:
     def _fail(self, number: int, failed: Failed) -> bool:
         trial = self._trials[number]
         if trial.latency_predicted and trial.has_all_epochs:
-            self._watcher.notice(f"trial {number} could not be measured: {failed.reason}")
-            return self._complete(number)  # it is trained, and its latency predicted
+            reason = f"its latency could not be measured: {failed.reason}"
+            self._watcher.notice(f"trial {number}: {reason}")
+            return self._complete(number, reason)  # it is trained, and its latency predicted
         self._origin_failed |= trial.role is Role.ORIGIN
         self._ledger.fail(number, failed)
         return self._end(number)
@@ -225,19 +233,21 @@ class Driver:
             return True
         if not trial.latency_predicted:
             return False
-        at_best = replace(trial, latency_ms=self._latencies.at_best(trial))
+        at_best = self._latencies.at_best(trial)
         return may_be_on_front(at_best, self._trials.values(), self._space.objective_names)
 
-    def _complete(self, number: int) -> bool:
-        self._ledger.complete(number)
+    def _complete(self, number: int, reason: str = "") -> bool:
+        self._ledger.complete(number, reason)
         return self._end(number)
 
     def _reason_to_stop(self, trial: Trial) -> str | None:
         if trial.role is not Role.CANDIDATE:
             return None  # what others are compared with is trained to the end
         rules = self._space.file.training.early_stopping
-        others = [other for other in self._trials.values() if other.role.contends]
-        return reason_to_stop(trial, others, rules, self._space.file.objectives.minimize)
+        # Whichever way predictions are off, within what is tolerated.
+        at_best, worst = self._latencies.at_best(trial), self._latencies.at_worst
+        others = (worst(other) for other in self._trials.values() if other.role.contends)
+        return reason_to_stop(at_best, others, rules, self._space.file.objectives.minimize)
 
     def _has_its_trials(self) -> bool:
         if self._fixed and not self._space.slots and self._space.file.search.trials is None:

@@ -14,6 +14,7 @@ import optuna
 from models import build
 from models.architecture import Architecture, Backbone
 from models.errors import InputError
+from search import agenda
 from search.candidates import choose
 from search.space import Space
 from search.space_file import SearchConfig
@@ -60,7 +61,7 @@ class Work:
     @property
     def at_a_time(self) -> int:
         """Trainings at a time that do not slow each other down."""
-        most = min(self.workers, max(1, self.trials))
+        most = min(self.workers, max(1, self.trials, self.checks))
         return most if self.on_gpu else min(most, self.cores)
 
 
@@ -120,9 +121,9 @@ def trials_left(space: Space, trials: Sequence[Trial], architectures: int) -> in
 def work_left(space: Space, trials: Sequence[Trial], left: int, train_images: int) -> Work:
     """What `left` trials of a study are, and what else it trains; without workers and cores."""
     file, training = space.file, space.file.training
-    roles = [trial.role for trial in trials if trial.state is State.COMPLETE]
-    begins = training.start == BASELINE and Role.ORIGIN not in roles
-    wanted = min(training.warm.checks, space.trials - 1) - roles.count(Role.CHECK)
+    begins = training.start == BASELINE and not any(
+        trial.role is Role.ORIGIN and trial.state is State.COMPLETE for trial in trials
+    )
     return Work(
         trials=left,
         epochs=training.inheriting.epochs,
@@ -134,8 +135,19 @@ def work_left(space: Space, trials: Sequence[Trial], left: int, train_images: in
         begun=bool(trials),
         scratch_epochs=training.epochs,
         origins=int(begins),
-        checks=max(0, wanted) if training.inherits else 0,
+        checks=_checks_left(space, trials, left),
     )
+
+
+def _checks_left(space: Space, trials: Sequence[Trial], left: int) -> int:
+    """How many trainings from scratch will be made once `left` trials more are trained."""
+    again = sum(t.role is Role.CHECK and t.state is State.RUNNING for t in trials)
+    if not left:
+        return again + len(agenda.checks(space, trials))
+    if not space.file.training.inherits:
+        return 0
+    ended = sum(t.role is Role.CHECK for t in trials) - again
+    return max(0, min(space.file.training.warm.checks, space.trials - 1) - ended)
 
 
 def process_count(search: SearchConfig, cores: int) -> int:

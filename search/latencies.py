@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from models.architecture import Architecture
 from search.latency_model import LatencyModel
@@ -9,6 +10,7 @@ from search.trial import Trial
 from trainers.config import LatencyConfig
 
 REFIT = 1.1  # times as many measurements as the last fit had
+MOST = 300  # measurements that are fitted, the latest; time and memory grow with their square
 
 
 class Latencies:
@@ -24,18 +26,22 @@ class Latencies:
         self._settings, self._image_size, self._budget_ms = settings, image_size, budget_ms
         self._known: list[tuple[Architecture, float]] = []
         self._model: LatencyModel | None = None
-        self._fitted = 0
+        self._many = self._fitted = 0
 
     def measured(self, trials: Iterable[Trial]) -> None:
         """Takes in the study's trials after one more was measured."""
         if self._settings.measure != "every":
-            self._known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
+            known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
+            self._known, self._many = known[-MOST:], len(known)
 
     @property
     def facts(self) -> dict[str, float | None]:
         """What is predicted from, for the record: how many measurements, and how well."""
         error = self._model.error if self._model else math.inf
-        return {"measured": self._fitted, "error": error if math.isfinite(error) else None}
+        return {
+            "measured": min(self._fitted, MOST),
+            "error": error if math.isfinite(error) else None,
+        }
 
     def predict(self, architecture: Architecture, reference_ms: float | None) -> float | None:
         """Milliseconds, `reference_ms` being those of the plain backbone; None: to be measured."""
@@ -51,13 +57,20 @@ class Latencies:
 
     def _refitted(self) -> LatencyModel:
         """The model, fitted again where there is enough new: it takes a second of 300."""
-        if self._model is None or len(self._known) > REFIT * self._fitted:
+        if self._model is None or self._many > REFIT * self._fitted:
             self._model = LatencyModel(self._image_size, self._known)
-            self._fitted = len(self._known)
+            self._fitted = self._many
         return self._model
 
-    def at_best(self, trial: Trial) -> float | None:
-        """The latency of a trial if its prediction is as much too high as is tolerated."""
+    def at_best(self, trial: Trial) -> Trial:
+        """The trial with the latency it has if its prediction is as much too high as tolerated."""
+        return self._moved(trial, 1 - self._settings.predicted_within)
+
+    def at_worst(self, trial: Trial) -> Trial:
+        """The trial with the latency it has if its prediction is as much too low as tolerated."""
+        return self._moved(trial, 1 + self._settings.predicted_within)
+
+    def _moved(self, trial: Trial, factor: float) -> Trial:
         if trial.latency_ms is None or not trial.latency_predicted:
-            return trial.latency_ms
-        return (1 - self._settings.predicted_within) * trial.latency_ms
+            return trial
+        return replace(trial, latency_ms=factor * trial.latency_ms)

@@ -173,6 +173,7 @@ class Ledger:
         attributes = _attributes(proposal, cost, epochs)
         if latency_ms is not None:
             attributes |= {"latency_ms": latency_ms, "predicted_ms": latency_ms}
+            attributes["latency_source"] = "predicted"  # for the dashboard, which shows values
         if refused:
             predicted = " (predicted)" if "max_latency_ms" in over else ""
             reason = _over_budget(over) + predicted
@@ -208,8 +209,10 @@ class Ledger:
         if self.reference_ms is None:
             self.note(REFERENCE, latency.reference_ms)
         latency_ms = latency.ratio * (self.reference_ms or latency.reference_ms)
-        self._records.set(number, "latency_ms", latency_ms)
         self._records.set(number, "latency", dataclasses.asdict(latency))
+        self._records.set(number, "latency_ms", latency_ms)
+        if "latency_source" in self.frozen(number).user_attrs:
+            self._records.set(number, "latency_source", "measured")
         params = self.frozen(number).user_attrs["params"]
         constraints = self._constraints(params, latency_ms)
         if constraints:
@@ -225,15 +228,17 @@ class Ledger:
         """Records the learning curve so far."""
         self._records.set(number, "curve", [dataclasses.asdict(epoch) for epoch in curve])
 
-    def complete(self, number: int) -> None:
-        """Ends a trial that was trained for all its epochs.
+    def complete(self, number: int, reason: str = "") -> None:
+        """Ends a trial that was trained for all its epochs; `reason`: why something is missing.
 
         One that does not contend is PRUNED for Optuna, whose front and samplers are not to see it.
         """
         trial = self.trial(number)
         if not trial.role.contends:
-            self._end(number, State.COMPLETE, "", TrialState.PRUNED)
+            self._end(number, State.COMPLETE, reason, TrialState.PRUNED)
             return
+        if reason:
+            self._records.set(number, "reason", reason)
         values = [trial.objective(name) for name in self.objectives]
         self._records.end(number, TrialState.COMPLETE, [v for v in values if v is not None])
 

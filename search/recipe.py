@@ -27,11 +27,17 @@ def _refuse_images(document: Document, file: SpaceFile) -> None:
         message = f"{file.backbone.classes} is not allowed: {data.name} has {facts.classes} classes"
         raise InputError(document.problem(("backbone", "classes"), message))
     left = facts.train.images - data.validation_images
+    if left < 1:
+        message = (
+            f"{data.validation_images:,} leave nothing to train on of the {facts.train.images:,} "
+            f"images of {data.name}'s training split; allowed: fewer than these"
+        )
+        raise InputError(document.problem(("data", "validation_images"), message))
     train = left if data.train_images is None else data.train_images
-    if train > left or left < 1:
+    if train > left:
         message = (
             f"{train:,} and {data.validation_images:,} validation images are more than the "
-            f"{facts.train.images:,} of {data.name}'s training split"
+            f"{facts.train.images:,} of {data.name}'s training split; allowed: at most {left:,}"
         )
         raise InputError(document.problem(("data", "train_images"), message))
     if file.training.batch_size > train:
@@ -70,6 +76,14 @@ def _refuse_augmentation(document: Document, file: SpaceFile) -> None:
                 f"(data.image_size is what it is resized to afterwards); allowed: 0 to {size - 1}"
             )
             raise InputError(document.problem(("data", "augmentation", key), message))
+
+    pixels = size * size
+    if 0 < changes.resized_crop < 1 / pixels:
+        message = (
+            f"{changes.resized_crop:g} is not allowed: less than a pixel could be left of an image "
+            f"of {size} × {size}; allowed: 0, or at least {1 / pixels:.4f}"
+        )
+        raise InputError(document.problem(("data", "augmentation", "resized_crop"), message))
 
 
 def _refuse_start(document: Document, file: SpaceFile) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 # Read by Ray when it is imported: no usage reports, no log files of its own for every trial, no
-# banner, workers that are as important as other programs (Ray's default is nice 15), and SIGINT is
-# ours.
+# record of all trials written again and again, no banner, workers that are as important as other
+# programs (Ray's default is nice 15), and SIGINT is ours.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")

@@ -109,6 +109,7 @@ class SpaceFile(Section):
         value = self.model_dump(mode="json")
         for free in ("trials", "workers", "gpus_per_trial", "timeout_minutes", "sampler"):
             del value["search"][free]
+        value["device"] = "gpu" if self.search.gpus_per_trial else "cpu"
         del value["data"]["path"]  # verified by checksum wherever it lies
         del value["candidates"]  # more of them may be listed as one goes
         del value["training"]["warm"]["checks"]

@@ -9,6 +9,7 @@ import paddle
 
 from models.backbone import BackboneNetwork
 from models.build import build
+from models.errors import InputError
 from trainers.data.search_split import search_batches, training_sample
 from trainers.environment import describe_worker
 from trainers.latency import measure_latency
@@ -32,6 +33,8 @@ def run_candidate(task: Task) -> Generator[Answer, None, None]:
         yield from _answers(task)
     except DivergedError as error:
         yield Failed(str(error))
+    except InputError as error:
+        yield Failed(str(error), by_input=True)
     except Exception as error:  # the search goes on, whatever a block does
         yield Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
 

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from models.sections import Section
 
@@ -14,6 +14,12 @@ ResolvedPrecision = Literal["float32", "bfloat16"]
 
 SCRATCH, BASELINE, PADDLE = "scratch", "baseline", "paddle"
 """Values of `TrainingConfig.start`; any other is a file."""
+
+
+def _some(images: int) -> int:
+    if images < 1:
+        raise ValueError("without validation images nothing tells candidates apart; allowed: 1 up")
+    return images
 
 
 class Augmentation(Section):
@@ -50,7 +56,7 @@ class DataConfig(Section):
     path: str | None = None
     image_size: Annotated[int, Field(ge=8, le=1024)] = 32
     train_images: PositiveInt | None = None
-    validation_images: PositiveInt = 5000
+    validation_images: Annotated[int, Field(le=10**9), AfterValidator(_some)] = 5000
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     augmentation: Augmentation = Augmentation()
 

@@ -52,11 +52,17 @@ def _exported(network: nn.Layer, images: np.ndarray) -> Pass:
 def export(network: nn.Layer, shape: tuple[int, ...], folder: Path) -> Path:
     """Writes `network` for Paddle Inference into `folder`: `network.json`, `network.pdiparams`.
 
-    Returns the path of both without their suffix. Takes about a second.
+    Returns the path of both without their suffix. Takes about a second. The network itself stays
+    as it was: layer by layer, as it is trained.
     """
     path = folder / "network"
     spec = [paddle.static.InputSpec(list(shape), "float32")]
-    paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), str(path))
+    static = paddle.jit.to_static(network, input_spec=spec, full_graph=True)
+    try:
+        paddle.jit.save(static, str(path))
+    finally:
+        network.forward.rollback()
+        network.__dict__.pop("forward", None)
     return path
 
 

@@ -53,7 +53,8 @@ def measure_latency(
     with quiet.training():  # to build and to export disturbs others who measure
         references = _references(backbone, shape, settings.engine)
         passes = (forward_pass(network, shape, settings.engine), *references)
-    patience_s = max(PATIENCE_S, PATIENCE * settings.seconds)
+        pass_s = max(_seconds(run, time.perf_counter) for run in passes)
+    patience_s = max(PATIENCE_S, PATIENCE * seconds_of_measuring(settings, pass_s))
     clock = _clock(settings.engine)
     with quiet.measuring(patience_s) as alone, _undisturbed() as core:
         _rounds(passes, clock, WARM_UP_SHARE * settings.seconds, 1)

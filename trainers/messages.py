@@ -118,10 +118,14 @@ class Saved:
 
 @dataclass(frozen=True)
 class Failed:
-    """The candidate could not be built, measured or trained. `details` holds the traceback."""
+    """The candidate could not be built, measured or trained. `details` holds the traceback.
+
+    `by_input`: not by its own doing, but by what the user gave, which every other trial will meet.
+    """
 
     reason: str
     details: str = field(default="", repr=False)
+    by_input: bool = False
 
 
 Answer = Built | Measured | EpochResult | Saved | Failed

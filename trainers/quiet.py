@@ -1,7 +1,7 @@
-"""A quiet machine for measurements: training steps wait while another process measures latency.
+"""A quiet machine for measurements: trainings wait while another process measures latency.
 
-Two advisory file locks for each user of a machine. A training step holds the gate shared, a
-measurement holds it alone. The turnstile in front keeps new steps out once a measurement waits,
+Two advisory file locks for each user of a machine. A training holds the gate shared for each pass,
+a measurement holds it alone. The turnstile in front keeps new passes out once a measurement waits,
 so measurements are not starved. The kernel frees both locks when a process dies.
 """
 
@@ -29,7 +29,7 @@ class Quiet:
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        """Holds measurements off for the time of one training step or evaluation batch."""
+        """Holds measurements off for the time of one forward or backward pass."""
         fcntl.flock(self._turnstile, fcntl.LOCK_SH)
         fcntl.flock(self._gate, fcntl.LOCK_SH)
         fcntl.flock(self._turnstile, fcntl.LOCK_UN)

@@ -49,8 +49,8 @@ def train(
     In the end its values are those that were validated last. `inherited`: it began with trained
     weights (`models.insertion`), so blocks that cannot learn to act are faded in.
 
-    Steps and evaluation batches wait while a latency is measured on this machine. With batches on
-    a device the host waits for it twice an epoch, when it reads the losses of training and
+    Forward and backward passes wait while a latency is measured on this machine. With batches on a
+    device the host waits for it twice an epoch, when it reads the losses of training and
     validation, and otherwise only hands it work; what is still queued when a measurement begins
     runs on beside it.
     Raises DivergedError when a loss is not finite, after the epoch in which that happens, and
@@ -148,7 +148,10 @@ class _Trainer:
             if self.inherited:
                 fade_in(self.network, min(1.0, (step + 1) / (FADE_SHARE * steps)))
             with self.quiet.training():
-                losses.append(self._step(mixture))
+                loss = self._forward(mixture)
+            with self.quiet.training():  # apart, so that who measures waits less
+                self._learn(loss)
+            losses.append(loss.detach())
         images = sum(sizes)
         total = sum(loss * size for loss, size in zip(_read(losses), sizes, strict=True))
         return total / images, images
@@ -160,7 +163,7 @@ class _Trainer:
         rng = np.random.default_rng([self.batches.seed, number, _MIXTURES])
         return mixtures(batches, self.batches.sizes, alpha, rng)
 
-    def _step(self, mixture: Mixture) -> paddle.Tensor:
+    def _forward(self, mixture: Mixture) -> paddle.Tensor:
         """Its loss, left on the device: to read it is to wait for all that was asked before."""
         images = as_input(mixture.pixels, self.image_size)
         with autocast(self.precision):
@@ -169,12 +172,14 @@ class _Trainer:
         if mixture.share < 1:
             others = self._loss(logits, mixture.others)
             loss = mixture.share * loss + (1 - mixture.share) * others
+        return loss
+
+    def _learn(self, loss: paddle.Tensor) -> None:
         loss.backward()
         self.optimizer.step()
         self.optimizer.clear_grad()
         if self.average is not None:
             self.average.update()
-        return loss.detach()
 
     def _loss(self, logits: paddle.Tensor, labels: Any) -> paddle.Tensor:
         if logits.dtype != paddle.float32:

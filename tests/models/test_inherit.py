@@ -95,7 +95,7 @@ def _half_a_block(state: dict[str, Any]) -> None:
     [
         (_drop, r"not in the weights: classifier\.bias$"),
         (_add, r"in the weights, but not in the network: blocks\.0\.attention"),
-        (_reshape, r"of another shape in the weights: stem\.0\.weight$"),
+        (_reshape, r"of another shape in the weights: stem\.0\.weight \["),
         (_not_a_number, r"infinite or not a number: classifier\.bias$"),
         (_half_a_block, r"not in the weights: blocks\.3\.attention\.after_block\.gain"),
     ],

@@ -107,7 +107,7 @@ def test_tables_say_where_a_latency_comes_from() -> None:
         1: "measured",
         0: "measured",
     }
-    assert ",10.600000,predicted,,,,,,,,10.600000,1," in to_csv(table)
+    assert ",10.600000,predicted,,,,,,,,,,,10.600000,1," in to_csv(table)
 
 
 def test_from_the_ledger_to_the_files(tmp_path: Path) -> None:

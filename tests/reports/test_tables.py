@@ -12,7 +12,8 @@ FIRST = [
     "trial", "state", "role", "name", "reason", "architecture_id", "placements", "val_accuracy",
     "params", "summary_params", "macs", "latency_ms", "latency_source", "latency_ratio",
     "latency_ratio_interval", "latency_control", "latency_p90_ms", "latency_engine",
-    "latency_clock", "latency_core", "predicted_ms", "epochs", "train_seconds",
+    "latency_clock", "latency_core", "latency_batch", "latency_rounds", "latency_quiet",
+    "predicted_ms", "epochs", "train_seconds",
     "images_per_second", "threads", "device", "precision", "host",
 ]  # fmt: skip
 

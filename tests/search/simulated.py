@@ -14,7 +14,7 @@ from search.events import Silent
 from search.ledger import Ledger
 from search.space import Space, check_space
 from search.trial import State, Trial
-from trainers.messages import Answer, EpochResult, Failed, Measured, Task, Worker
+from trainers.messages import Answer, EpochResult, Failed, Measured, Saved, Start, Task, Worker
 
 SPACE = """\
 backbone: {width: 0.0625}
@@ -38,6 +38,8 @@ TINY = (
     "placement.attention={se: {reduction: [2, 4]}}",
 )
 WORKER = Worker("host", 1, "a processor", "cpu", 1, "3.3.1", None)
+
+START = Start("/somewhere/baseline.safetensors", "abc")
 
 Simulation = Callable[[Task], Iterator[Answer]]
 
@@ -93,6 +95,16 @@ def failing(reason: str) -> Simulation:
         yield Failed(reason, "Traceback ...")
 
     return simulation
+
+
+def inheriting(task: Task) -> Iterator[Answer]:
+    """Weights are saved where the task asks for it."""
+    if task.measure_first:
+        yield Measured(made_latency(1.0 + chance(task, slice(4, 8))))
+    for number in range(1, task.training.epochs + 1):
+        yield epoch(number, chance(task) * (1 - 0.5**number))
+    if task.save_to is not None:
+        yield Saved(START)
 
 
 @dataclass

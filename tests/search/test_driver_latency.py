@@ -1,6 +1,6 @@
 """What is measured first, what later, and what is never measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from models.architecture import Architecture
 from search.driver import Driver
 from search.front import front
 from search.latencies import Latencies
-from search.trial import Role, State
+from search.trial import Role, State, Trial
 from trainers.config import LatencyConfig
 from trainers.messages import Answer, Failed, Measured, Task
 
@@ -107,7 +107,8 @@ def test_a_worker_that_dies_while_it_measures_last_loses_no_training() -> None:
     executor.run()
     trials = executor.driver.trials
     assert {trial.state for trial in trials} == {State.COMPLETE}
-    assert any(trial.latency_predicted for trial in trials)
+    predicted = [trial for trial in trials if trial.latency_predicted]
+    assert "its latency could not be measured: killed" in {trial.reason for trial in predicted}
     members = front(trials, space.objective_names)
     assert not any(member.latency_predicted for member in members), "but nobody believes it"
 
@@ -166,3 +167,24 @@ def test_no_prediction_without_measurements() -> None:
     latencies.measured([])
     assert latencies.predict(space.control, None) is None
     assert latencies.facts == {"measured": 0, "error": None}
+
+
+def test_early_stopping_allows_for_what_predictions_may_be_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[Trial, list[Trial]]] = []
+
+    def never(trial: Trial, others: Iterable[Trial], *_: object) -> None:
+        seen.append((trial, list(others)))
+
+    monkeypatch.setattr("search.driver.reason_to_stop", never)
+    searched()  # latency.predicted_within=0.05
+    own = [trial for trial, _ in seen if trial.predicted_ms and not trial.latency]
+    theirs = [t for _, others in seen for t in others if t.predicted_ms and not t.latency]
+    assert own
+    assert theirs
+    for trials, factor in ((own, 0.95), (theirs, 1.05)):
+        for trial in trials:
+            assert trial.latency_ms == pytest.approx(factor * (trial.predicted_ms or 0))
+    known = [trial for _, others in seen for trial in others if trial.latency]
+    assert all(t.latency_ms == pytest.approx(2 * truth(t.architecture)) for t in known)

@@ -4,7 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simulated import SPACE, TINY, Executor, failing, make_driver, make_space, memory_ledger
+from simulated import (
+    SPACE,
+    TINY,
+    Executor,
+    failing,
+    inheriting,
+    make_driver,
+    make_space,
+    memory_ledger,
+)
 
 from models import build
 from search import estimate as module
@@ -22,9 +31,11 @@ from search.estimate import (
     total_seconds,
     trial_seconds,
     trials_left,
+    work_left,
 )
 from search.space import Space, load_space
 from search.space_file import SearchConfig
+from trainers.messages import Failed
 from trainers.step_processes import StepTime
 
 COST = StepTime(0.01, 0.002, setup_seconds=1.0, latency_seconds=0.5)
@@ -240,3 +251,40 @@ def test_listed_candidates_are_not_left_out() -> None:
     space = make_space(text=SPACE.replace("trials: 8", "trials: 60"))
     assert "-o search.trials=30" in options(space, replace(WORK, trials=60))
     assert "-o search.trials=30" not in options(make_space(text=LISTED), replace(WORK, trials=60))
+
+
+def warm(*overrides: str) -> tuple[Space, Executor]:
+    space = make_space("training.start=baseline", "training.epochs=10", *overrides)
+    driver = make_driver(space, memory_ledger(space), weights=Path("w.safetensors"))
+    return space, Executor(driver, inheriting)
+
+
+def test_the_baseline_and_the_checks_of_a_warm_start_are_work() -> None:
+    space, executor = warm("training.warm.checks=3")
+    work = work_left(space, [], 8, 3000)
+    assert (work.epochs, work.scratch_epochs, work.origins, work.checks) == (2, 10, 1, 3)
+    executor.run()
+    trials = executor.driver.trials
+    assert trials_left(space, trials, count_architectures(space)) == 0
+    done = work_left(space, trials, 0, 3000)
+    assert (done.trials, done.origins, done.checks) == (0, 0, 0)
+    more = make_space("training.start=baseline", "training.epochs=10", "training.warm.checks=5")
+    assert work_left(more, trials, 0, 3000).checks == 2
+    scratch = work_left(make_space(), [], 8, 3000)
+    assert (scratch.origins, scratch.checks) == (0, 0)
+
+
+def test_a_check_that_failed_is_not_left() -> None:
+    space, executor = warm("training.warm.checks=3")
+    executor.simulation = lambda task: (
+        inheriting(task) if task.start or task.save_to else iter([Failed("diverged")])
+    )
+    executor.run()
+    assert work_left(space, executor.driver.trials, 0, 3000).checks == 0
+
+
+def test_checks_are_made_side_by_side() -> None:
+    checks = replace(WORK, trials=0, checks=8, scratch_epochs=5)
+    assert checks.at_a_time == 2
+    # 8 ÷ 2 × 5 epochs of 30 + 1 s
+    assert total_seconds(checks, COST) == pytest.approx(START_SECONDS + 4 * 5 * 31)

@@ -160,11 +160,15 @@ def test_the_fingerprint_is_what_trials_share(space: Space) -> None:
         "search.workers=7",
         "search.sampler=nsga2",
         "search.timeout_minutes=1",
-        "search.gpus_per_trial=1",
         "data.path=/elsewhere",
     )
     assert free.file.fingerprint == space.file.fingerprint
-    for other in ("search.seed=1", "training.epochs=4", "data.validation_images=10"):
+    for other in (
+        "search.seed=1",
+        "search.gpus_per_trial=1",
+        "training.epochs=4",
+        "data.validation_images=10",
+    ):
         assert make_space(other).file.fingerprint != space.file.fingerprint
 
 
@@ -221,3 +225,11 @@ def test_random_values_are_refused_or_a_space(
     if placed:
         value = value | {"placement": {"attention": attention}}
     checked(Document("x", value))
+
+
+def test_a_missing_file(load: Callable[..., Space], tmp_path: Path) -> None:
+    load(SPACE)
+    with pytest.raises(InputError, match=r'spac\.yaml: there is no such file.*"space\.yaml"'):
+        load_space(tmp_path / "spac.yaml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load_space(tmp_path)

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from models.errors import InputError
-from search.space import Space, load_space
+from search.space import Space
 
 LINES = """\
 backbone: {width: 0.25}
@@ -133,9 +132,14 @@ CASES = {
     "no width": at(1, "backbone: {width: 0.0}", "backbone.width", "greater than 0"),
     "unknown stem": at(1, "backbone: {stem: cifra}", "backbone.stem", '"cifar"', "'imagenet'"),
     "tiny images": at(2, "data: {image_size: 4}", "image_size", "greater than or equal to 8"),
-    "no validation images": at(2, "data: {validation_images: 0}", "validation_images", "than 0"),
+    "no validation images": at(
+        2, "data: {validation_images: 0}", "validation_images", "tells candidates apart"
+    ),
     "nothing but validation": at(
-        2, "data: {validation_images: 50000}", "data", "50,000 of cifar10's training split"
+        2, "data: {validation_images: 50000}", "validation_images", "leave nothing to train on"
+    ),
+    "less than a pixel": at(
+        2, "data: {augmentation: {resized_crop: 0.0001}}", "resized_crop", "could be left"
     ),
     "more images than there are": at(
         2, "data: {train_images: 45001}", "data.train_images", "45,001", "5,000 validation images"
@@ -386,11 +390,3 @@ def test_what_is_long_is_refused_in_time_and_in_short(
         load(text)
     assert time.perf_counter() - began < 2
     assert len(str(caught.value)) < 20_000
-
-
-def test_a_missing_file(load: Callable[..., Space], tmp_path: Path) -> None:
-    load(LINES)
-    with pytest.raises(InputError, match=r'spac\.yaml: there is no such file.*"space\.yaml"'):
-        load_space(tmp_path / "spac.yaml")
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        load_space(tmp_path)

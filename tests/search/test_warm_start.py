@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from made_latencies import made_latency
 from simulated import (
+    START,
     TINY,
     Executor,
     Recorder,
-    chance,
     epoch,
+    inheriting,
     make_driver,
     make_space,
     memory_ledger,
@@ -22,20 +22,9 @@ from search.driver import Assignment, NoTask
 from search.ledger import Ledger
 from search.space import Space
 from search.trial import Role, State
-from trainers.messages import Answer, EpochResult, Failed, Measured, Saved, Start, Task
+from trainers.messages import Answer, EpochResult, Failed, Task
 
 WARM = ("training.epochs=10", "training.start=baseline", "training.warm.checks=3")
-START = Start("/somewhere/baseline.safetensors", "abc")
-
-
-def inheriting(task: Task) -> Iterator[Answer]:
-    """Weights are saved where the task asks for it."""
-    if task.measure_first:
-        yield Measured(made_latency(1.0 + chance(task, slice(4, 8))))
-    for number in range(1, task.training.epochs + 1):
-        yield epoch(number, chance(task) * (1 - 0.5**number))
-    if task.save_to is not None:
-        yield Saved(START)
 
 
 def warm(*overrides: str) -> tuple[Space, Ledger, Executor]:
@@ -253,7 +242,7 @@ def test_killed_between_the_weights_and_the_end_of_the_origin(
     """Others begin with these weights: they must not be trained again."""
     space, ledger, executor = warm()
     complete = ledger.complete
-    monkeypatch.setattr(ledger, "complete", lambda _number: None)
+    monkeypatch.setattr(ledger, "complete", lambda *_: None)
     executor.run(11)
     assert ledger.start == START
     assert ledger.trial(0).state is State.RUNNING
@@ -281,3 +270,18 @@ def test_trainings_from_scratch_dominate_nobody() -> None:
     )
     executor.run()
     assert {trial.state for trial in executor.driver.trials} == {State.COMPLETE}
+
+
+def test_weights_that_vanish_stop_the_search_and_use_up_nothing() -> None:
+    """Every other trial would fail as well: the user is asked to put them back."""
+    _, ledger, executor = warm("search.trials=5")
+    gone = Failed("w.safetensors: the weights are gone: put the file back", by_input=True)
+    executor.simulation = lambda task: inheriting(task) if task.save_to else iter([gone])
+    with pytest.raises(InputError, match="put the file back"):
+        executor.run()
+    assert State.FAILED not in {trial.state for trial in ledger.trials()}
+    space = make_space(*WARM, "search.trials=5")
+    again = Executor(make_driver(space, ledger, weights=Path("w.safetensors")), inheriting)
+    again.run()
+    states = [trial.state for trial in ledger.trials() if trial.role.contends]
+    assert states == [State.COMPLETE] * 5

@@ -45,3 +45,18 @@ def test_a_pass_runs_in_either_engine(name: str) -> None:
     run()
     run()
     assert not network.training
+
+
+def test_an_exported_network_is_trained_layer_by_layer_as_before() -> None:
+    """Exporting must not leave a static graph behind in its place."""
+    first, second = (build(Architecture(Backbone(width=0.0625)), 16, seed=0) for _ in range(2))
+    engine.forward_pass(first, (1, 3, 16, 16), "inference")()
+    assert "forward" not in vars(first)
+    images = paddle.to_tensor(np.random.default_rng(0).normal(size=(5, 3, 16, 16)), "float32")
+    for network in (first, second):
+        network.train()
+        network(images).sum().backward()
+    trained = [[p for p in of.parameters() if p.trainable] for of in (first, second)]
+    for ours, theirs in zip(*trained, strict=True):
+        assert ours.grad is not None
+        np.testing.assert_array_equal(ours.grad.numpy(), theirs.grad.numpy())

@@ -166,7 +166,7 @@ def test_a_real_network_beside_a_real_backbone(quiet: Quiet) -> None:
     assert (found.batch, found.image_size, found.engine, found.quiet) == (2, 16, "eager", True)
     assert network.shapes[0] == [2, 3, 16, 16]
     assert network.modes == (False, True, False), "eval mode, no gradients, no garbage collection"
-    assert network.cores[0] == {found.core}
+    assert network.cores[-1] == {found.core}
     assert (os.sched_getaffinity(0), gc.isenabled()) == (allowed, True)
 
 
@@ -221,3 +221,26 @@ def test_no_work_of_a_pass_is_done_where_the_clock_does_not_see_it(engine: str) 
     command = [sys.executable, "-W", "ignore", "-c", CLOCKED, engine]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert 0.9 < float(done.stdout.splitlines()[-1]) < 1.1
+
+
+def test_without_the_machine_to_itself_it_says_so(
+    clock: Clock, quiet: Quiet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latency, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(latency, "PATIENCE", 0)
+    assert measured(0.003, quiet).quiet
+    other = Quiet(tmp_path)
+    with other.training():
+        assert not measured(0.003, Quiet(tmp_path)).quiet
+
+
+def test_patience_is_reckoned_from_what_measurements_take(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, quiet: Quiet
+) -> None:
+    """A hundred of them: of slow networks as well."""
+    waits: list[float] = []
+    measuring = quiet.measuring
+    monkeypatch.setattr(quiet, "measuring", lambda s: waits.append(s) or measuring(s))
+    measured(0.003, quiet)
+    measured(5.0, quiet)
+    assert waits == [50.0, pytest.approx(100 * 3 * (latency.MIN_ROUNDS + 1) * 5.0)]

@@ -156,7 +156,7 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
 def test_other_classes_need_a_new_classifier(write: Callable[[State], Path]) -> None:
     path = write(state(network(Backbone(width=0.0625, classes=7))))
     message = refusal(path)
-    assert "classifier.weight, classifier.bias" in message
+    assert "classifier.bias [7] instead of [10]" in message
     assert message.endswith(f"for other classes than the file's: {FLAG}")
     assert "--new-classifier" not in message, "run_search.py has no such option"
     assert found(path, new_classifier=True) == Start(str(path), sha256(path), new_classifier=True)
@@ -237,3 +237,14 @@ def test_a_file_that_is_gone_is_missed_with_what_to_do(write: Callable[[State], 
     Path(noted.path).unlink()
     with pytest.raises(InputError, match="inherit are gone: put the file back, or begin anew"):
         refuse_changed(noted)
+
+
+def test_all_that_does_not_fit_is_named_with_its_shapes(write: Callable[[State], Path]) -> None:
+    content = state(network())
+    del content["blocks.3.convs.1.weight"]
+    content["norms.9.bias"] = np.zeros(4, np.float32)
+    content["blocks.0.norms.0.bias"] = np.zeros(5, np.float32)
+    message = refusal(write(content))
+    assert "not in the weights: blocks.3.convs.1.weight; " in message
+    assert "in the weights, but not in the network: norms.9.bias; " in message
+    assert "of another shape in the weights: blocks.0.norms.0.bias [5] instead of [4]" in message

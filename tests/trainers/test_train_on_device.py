@@ -41,6 +41,13 @@ def test_tensors_train_as_arrays_do(quiet: Quiet, given: dict[str, Any]) -> None
     assert untimed(arrays) == untimed(tensors)
 
 
+def stepped(trainer: _Trainer, mixture: Any) -> paddle.Tensor:
+    """The loss of one training step."""
+    loss = trainer._forward(mixture)
+    trainer._learn(loss)
+    return loss
+
+
 @pytest.mark.parametrize("given", EXTRAS, ids=str)
 def test_no_step_waits_for_the_device(
     quiet: Quiet, given: dict[str, Any], forbid_transfers: Callable[[], None]
@@ -51,9 +58,9 @@ def test_no_step_waits_for_the_device(
     batches, judges = on_device()
     trainer = _Trainer(network, batches, optimizer, config, SIDE, quiet, average, "float32")
     mixed = trainer._mixtures(1)
-    trainer._step(next(mixed))  # the epoch's numbers are sent, the optimizer makes its own
+    stepped(trainer, next(mixed))  # the epoch's numbers are sent, the optimizer makes its own
     forbid_transfers()
-    assert len([trainer._step(mixture) for mixture in mixed]) == 3
+    assert len([stepped(trainer, mixture) for mixture in mixed]) == 3
     larger, _ = next(iter(judges))
     assert as_input(larger, 2 * SIDE).shape == [20, 3, 2 * SIDE, 2 * SIDE]
 
@@ -96,7 +103,7 @@ def test_the_loss_of_bfloat16_logits_is_float32(quiet: Quiet) -> None:
     expected = paddle.nn.functional.cross_entropy(
         logits, paddle.to_tensor(labels), label_smoothing=config.label_smoothing
     )
-    loss = trainer._step(next(trainer._mixtures(1)))
+    loss = stepped(trainer, next(trainer._mixtures(1)))
     assert loss.dtype == paddle.float32
     assert float(loss) == float(expected)
     assert not np.array_equal(network.linear.weight.numpy(), before)
