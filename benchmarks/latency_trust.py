@@ -70,8 +70,10 @@ def measure(task: dict[str, Any]) -> list[dict[str, float]]:
         answer |= {"control": found.control, "half_width": found.half_width}
     if task["phase"] == PHASES[0]:
         sweeps = [[_passes_ms(n, image, 60) for _, n in built] for _ in range(task["sweeps"])]
-        for answer, truth in zip(answers, np.quantile(sweeps, LOW, axis=(0, 2)), strict=True):
-            answer["truth"] = float(truth)
+        parts = {"truth": sweeps, "truth, even": sweeps[::2], "truth, odd": sweeps[1::2]}
+        for name, some in parts.items():
+            for answer, value in zip(answers, np.quantile(some, LOW, axis=(0, 2)), strict=True):
+                answer[name] = float(value)
     return answers
 
 
@@ -188,7 +190,7 @@ def _show(found: dict[str, list[list[dict[str, float]]]], given: argparse.Namesp
     from scipy import stats
 
     truth = np.median([[each["truth"] for each in row] for row in found[PHASES[0]]], axis=0)
-    print(f"\ntruth: {truth.min():.2f} to {truth.max():.2f} ms")
+    print(f"\ntruth: {truth.min():.2f} to {truth.max():.2f} ms{_doubt(found[PHASES[0]])}")
     print(f"{'':22} {'error (% of the truth)':20} {'median':>8} {'mean':>8} {'95 %':>8} {'ρ':>7}")
     means: dict[tuple[str, str], float] = {}
     for phase, rounds in found.items():
@@ -223,6 +225,22 @@ def _show(found: dict[str, list[list[dict[str, float]]]], given: argparse.Namesp
         f"ratio: {found_ratios['ratio']:.1f} of ratios to the plain backbone, "
         f"{found_ratios['ms']:.1f} of milliseconds (mean error of the naive mean ÷ the "
         f"protocol's, {PHASES[1]})"
+    )
+
+
+def _doubt(rounds: list[list[dict[str, float]]]) -> str:
+    """How far the truth's own halves are apart: no way of measuring agrees better with it."""
+    from scipy import stats
+
+    even, odd = (
+        np.array([[each[f"truth, {half}"] for each in row] for row in rounds])
+        for half in ("even", "odd")
+    )
+    ratios = (even / even[:, :1]) / (odd / odd[:, :1])
+    order = np.mean([stats.spearmanr(*pair).statistic for pair in zip(even, odd, strict=True)])
+    return (
+        f"; its even sweeps against its odd ones: {100 * np.mean(np.abs(even / odd - 1)):.2f} % "
+        f"apart in ms, {100 * np.mean(np.abs(ratios - 1)):.2f} % as ratios, ρ {order:.3f}"
     )
 
 

@@ -156,10 +156,10 @@ def _dominated(study: Study) -> list[str]:
 
 
 def _dominated_row(study: Study, trial: Trial) -> str:
-    over = _budgets_exceeded(trial)
+    why = _budgets_exceeded(trial) or _cell(trial.reason)
     cells = [
         str(trial.number),
-        f"{code_cell(trial.title)}{f' ({over})' if over else ''}",
+        f"{code_cell(trial.title)}{f' ({why})' if why else ''}",
         percent(trial.val_accuracy),
         _gain(study, trial),
         f"{trial.params:,}",

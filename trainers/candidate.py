@@ -43,8 +43,12 @@ def _answers(task: Task) -> Iterator[Answer]:
     paddle.set_device(task.device)
     image_size = task.data.image_size
     with contextlib.closing(Quiet()) as quiet:
-        with quiet.training():
-            network = build(task.architecture, image_size, task.seed)
+        try:
+            with quiet.training():
+                network = build(task.architecture, image_size, task.seed)
+        except InputError as error:  # this architecture's alone
+            yield Failed(str(error))
+            return
         yield Built(describe_worker(resolve(task.training.precision)))
         if task.start is not None:
             with quiet.training():

@@ -216,3 +216,10 @@ def test_a_prediction_never_measured_faster_than_the_baseline() -> None:
         (BASELINE, predicted(5, 0.9, 9.0), trial(6, latency_ms=9.9)), BASELINE
     )
     assert "1 network that contains the baseline measured faster than it, by 1.0 %" in line
+
+
+def test_why_one_has_only_a_prediction_is_said() -> None:
+    unmeasured = dataclasses.replace(BEST, reason="its latency could not be measured: killed")
+    text = report(study(BASELINE, MEASURED, unmeasured))
+    (row,) = [line for line in text.splitlines() if "~10.6 ms" in line]
+    assert "(its latency could not be measured: killed)" in row

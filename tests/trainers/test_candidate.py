@@ -150,17 +150,20 @@ def test_an_architecture_that_cannot_be_built(task: Callable[..., Task]) -> None
     (failed,) = run_candidate(task(nowhere))
     assert isinstance(failed, Failed)
     assert "stage9.block1.before_add" in failed.reason
+    assert not failed.by_input, "others may be built"
 
 
 def test_missing_images(task: Callable[..., Task], tmp_path: Path) -> None:
     (tmp_path / "train_images.npy").unlink()
     failed = last(list(run_candidate(task())))
     assert "train_images.npy" in failed.reason
+    assert failed.by_input
 
 
 def test_more_images_than_there_are(task: Callable[..., Task]) -> None:
     failed = last(list(run_candidate(task(batch_size=100))))
     assert "training.batch_size" in failed.reason
+    assert failed.by_input
 
 
 def test_closed_early(task: Callable[..., Task]) -> None:
@@ -236,3 +239,4 @@ def test_other_weights_than_the_studys_are_refused(
     path.unlink()
     failed = last(list(run_candidate(replace(task(SE), start=start))))
     assert "are gone" in failed.reason
+    assert failed.by_input
