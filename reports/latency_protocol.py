@@ -29,9 +29,22 @@ def how_latency_was_measured(study: Study) -> str:
         f"worker's device{pinned}) in turns with two plain backbones{own}, {many} "
         f"rounds, {meanwhile(trials)}; a latency is the median ratio to the plain "
         "backbone times the plain backbone's own in this study's first measurement. 95 % intervals "
-        f"of the ratio: ± {np.median(widths):.1f} % in the median, ± {max(widths):.1f} % at most; "
+        f"of the ratio: ± {np.median(widths):.1f} % in the median, ± {max(widths):.1f} % at "
+        f"most{_short_of_precision(study, widths)}; "
         f"the two plain backbones against each other: {np.median(controls):.1f} % apart in the "
         f"median, {max(controls):.1f} % at most{_predictions(study)}"
+    )
+
+
+def _short_of_precision(study: Study, widths: Sequence[float]) -> str:
+    """How many measurements ran out of time before they were as sure as was asked for."""
+    wanted = study.space.get("latency", {}).get("precision")
+    wide = sum(width > 100 * wanted for width in widths) if wanted else 0
+    if not wide:
+        return ""
+    return (
+        f" ({wide} of {len(widths)} ran out of `latency.seconds` before the "
+        f"± {100 * wanted:g} % of `latency.precision`)"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from reports.gains import baseline_of, gain_over
+from reports.wording import latency_p90_ms
 from search.front import front
 from search.trial import Trial
 
@@ -115,7 +116,7 @@ def _trial_row(trial: Trial) -> dict[str, object]:
         "latency_ratio": latency.ratio if latency else None,
         "latency_ratio_interval": latency.ratio * latency.half_width if latency else None,
         "latency_control": latency.control if latency else None,
-        "latency_p90_ms": latency.p90_ms if latency else None,
+        "latency_p90_ms": latency_p90_ms(trial),
         "latency_engine": latency.engine if latency else None,
         "latency_clock": latency.clock if latency else None,
         "latency_core": latency.core if latency else None,

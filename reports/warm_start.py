@@ -36,7 +36,8 @@ def warning(study: Study) -> str:
     order = spearman(*_accuracies(found))
     if order is None:
         why = (
-            "too few were trained from scratch as well to tell"
+            f"too few were trained from scratch as well ({len(found)} of the {FEWEST} pairs that "
+            "are needed, the baseline's among them; see `training.warm.checks`) to tell"
             if len(found) < FEWEST
             else "those trained both ways are all equally accurate in one, which cannot tell"
         )

@@ -43,12 +43,18 @@ def latency(trial: Trial) -> str:
     return ("~" if trial.latency_predicted else "") + milliseconds(trial.latency_ms)
 
 
+def latency_p90_ms(trial: Trial) -> float | None:
+    """What 9 in 10 passes took at most, in the milliseconds of `latency_ms`."""
+    if trial.latency is None or trial.latency_ms is None:
+        return None
+    return trial.latency_ms * trial.latency.p90_ms / trial.latency.median_ms
+
+
 def latency_with_interval(trial: Trial) -> str:
     """A trial's latency with its 95 % interval and the time that 9 in 10 passes took at most."""
     if trial.latency is None:
         return latency(trial)
-    beyond = trial.latency.p90_ms / trial.latency.median_ms
-    p90 = milliseconds(beyond * (trial.latency_ms or 0.0)).removesuffix(" ms")
+    p90 = milliseconds(latency_p90_ms(trial)).removesuffix(" ms")
     return f"{latency(trial)} ± {100 * trial.latency.half_width:.1f} % (p90 {p90})"
 
 

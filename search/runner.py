@@ -24,6 +24,8 @@ os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+# Nor does whatever Ray Tune's thread calls after Ray was ended begin another one, and wait for it.
+os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 
 import ray
 from ray import tune

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from models.sections import Section
 
@@ -14,6 +14,12 @@ ResolvedPrecision = Literal["float32", "bfloat16"]
 
 SCRATCH, BASELINE, PADDLE = "scratch", "baseline", "paddle"
 """Values of `TrainingConfig.start`; any other is a file."""
+
+
+def _word_or_file(start: object) -> object:
+    if not isinstance(start, str) or not start:
+        raise ValueError(f"allowed: {SCRATCH}, {BASELINE}, {PADDLE} or a file of weights")
+    return start
 
 
 def _some(images: int) -> int:
@@ -145,7 +151,7 @@ class TrainingConfig(Section):
     average: Fraction = 0.0
     precision: Precision = "auto"
     early_stopping: EarlyStopping = EarlyStopping()
-    start: Annotated[str, Field(min_length=1)] = SCRATCH
+    start: Annotated[str, BeforeValidator(_word_or_file)] = SCRATCH
     warm: WarmStart = WarmStart()
 
     @property

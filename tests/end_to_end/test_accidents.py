@@ -154,3 +154,16 @@ def test_ray_places_trials_by_their_share_of_a_simulated_gpu(tmp_path):
     last = done.stdout.splitlines()[-1]
     assert "{'cpu': 1.0, 'gpu': 0.5}, 2" in last
     assert last.count("gpu") >= 2
+
+
+def test_no_second_ray_is_begun_after_the_first_was_ended() -> None:
+    """Ray would start one for whatever a thread still asks of it, and wait a minute for it."""
+    code = (
+        "from search import runner; from ray._private import auto_init_hook as hook; "
+        "raise SystemExit(hook.enable_auto_connect)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    assert (
+        subprocess.run(command, cwd=Path(__file__).resolve().parents[2], check=False).returncode
+        == 0
+    )

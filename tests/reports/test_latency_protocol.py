@@ -19,6 +19,7 @@ from reports.progress import ViewSettings
 from reports.result import print_result
 from reports.study import Study
 from reports.tables import front_table, to_csv, trials_table
+from reports.wording import latency_with_interval
 from reports.write import write_report
 from search.ledger import Ledger, Proposal
 from search.trial import Role, State, Trial
@@ -223,3 +224,20 @@ def test_why_one_has_only_a_prediction_is_said() -> None:
     text = report(study(BASELINE, MEASURED, unmeasured))
     (row,) = [line for line in text.splitlines() if "~10.6 ms" in line]
     assert "(its latency could not be measured: killed)" in row
+
+
+def test_measurements_that_are_less_sure_than_asked_for_are_counted() -> None:
+    asked = SPACE | {"latency": {"precision": 0.003}}
+    made = Study("study", OBJECTIVES, (BASELINE, MEASURED), asked)
+    expected = "(2 of 2 ran out of `latency.seconds` before the ± 0.3 % of `latency.precision`)"
+    assert expected in how_latency_was_measured(made)
+    made = Study("study", OBJECTIVES, (BASELINE, MEASURED), SPACE | {"latency": {"precision": 0.1}})
+    assert "ran out of" not in how_latency_was_measured(made)
+
+
+def test_p90_is_in_the_milliseconds_of_the_latency() -> None:
+    """Of the report and of the table alike: the raw one may be of a slower minute."""
+    slower = dataclasses.replace(MEASURED, latency_ms=5.2)
+    (row,) = trials_table([slower]).to_dict("records")
+    assert row["latency_p90_ms"] == pytest.approx(6.5)
+    assert "(p90 6.50)" in latency_with_interval(slower)
