@@ -59,11 +59,8 @@ def run_child(script: Path, task: object, environment: Environment | None = None
 
 
 def side_by_side(
-    script: Path,
-    tasks: Sequence[object],
-    workers: int = CORES,
-    environment: Environment | None = None,
+    script: Path, tasks: Sequence[object], environment: Environment | None = None
 ) -> list[Any]:
-    """The answers of children to `tasks`, in their order, `workers` processes at a time."""
-    with ThreadPoolExecutor(workers) as pool:
+    """The answers of children to `tasks`, in their order, a process for each core at a time."""
+    with ThreadPoolExecutor(CORES) as pool:
         return list(pool.map(lambda task: run_child(script, task, environment), tasks))

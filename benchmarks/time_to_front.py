@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from benchmarks.kept import Kept
 from benchmarks.machine import PLAIN, ROOT, describe, run_child
 
 SPACE = ROOT / "spaces/quickstart.yaml"
@@ -154,15 +155,13 @@ def main() -> None:
         "plain": {"overrides": overrides, "trials": given.trials},
         "ours": {"overrides": overrides, "ours": _ours_alone(given)},
     }
-    kept = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else {}
+    kept = Kept(given.keep)
     found: dict[str, Tried] = {}
     for side, task in tasks.items():
         key = json.dumps([side, task])
         if key not in kept:
-            kept[key] = _timed(side, task)
+            kept.add(key, _timed(side, task))
         found[side] = kept[key]
-        if given.keep:
-            given.keep.write_text(json.dumps(kept))
         last = found[side][-1]["seconds"]
         print(f"{side}: {len(found[side])} fully trained in {last:.0f} s", flush=True)
     _compare(found)

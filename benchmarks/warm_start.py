@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from benchmarks.kept import Kept
 from benchmarks.machine import CORES, describe
 from benchmarks.training import WIDTH, train_all
 from reports.order import kendall, spearman
@@ -95,14 +96,12 @@ def _compare(found: dict[str, str], given: argparse.Namespace, folder: Path) -> 
         "data": {"train_images": given.images, "validation_images": given.judges}
     }
     seeds = range(given.seeds)
-    kept = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else {}
+    kept = Kept(given.keep)
 
     def trained(tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
         new = {key: task for key, task in tasks.items() if key not in kept}
         for key, answer in train_all(new, given.workers):
-            kept[key] = answer
-            if given.keep:
-                given.keep.write_text(json.dumps(kept))
+            kept.add(key, answer)
         return {key: kept[key] for key in tasks}
 
     full = {**RECIPE, "epochs": given.epochs}
@@ -190,14 +189,13 @@ def _show_orders(cold: Any, warm: dict[float, Any], given: argparse.Namespace) -
             print(f"{f'warm × {factor:g} against scratch of the other seed':58} ρ {one:.2f}")
         found = _show(f"warm × {factor:g} against scratch, means", table.mean(1), cold.mean(1))
         best = found if np.isnan(best) else max(best, found)
-    candidates = len(cold)
-    trainings = 1 + candidates * given.warm_epochs / given.epochs + CHECKS
-    print(
-        f"\nof {candidates} candidates, with the baseline's own training and {CHECKS} checks from "
-        f"scratch, a study costs {candidates / trainings:.1f} times less than from scratch, one of "
-        f"200 {200 / (1 + 200 * given.warm_epochs / given.epochs + CHECKS):.1f} times"
-    )
     saved = given.epochs / given.warm_epochs
+    few, many = (count / (1 + count / saved + CHECKS) for count in (len(cold), 200))
+    print(
+        f"\nof {len(cold)} candidates, with the baseline's own training and {CHECKS} checks from "
+        f"scratch, a study costs {few:.1f} times less than from scratch, "
+        f"one of 200 {many:.1f} times"
+    )
     print(f"ratio: {saved:.1f} (epochs from scratch ÷ warm), Spearman's ρ {best:.2f}")
 
 

@@ -119,8 +119,8 @@ def _load(document: Document, weights: str, *, new_classifier: bool) -> list[str
         raise InputError(f"{document.source}: --weights needs a file that lists placements")
     architecture, image_size = read_architecture(document)
     network = build.build(architecture, image_size, seed=0)
-    name = architecture.backbone.name
-    path = published_weights(name) if weights == PUBLISHED else Path(weights)
+    published = weights == PUBLISHED
+    path = published_weights(architecture.backbone) if published else Path(weights)
     left = load_weights(network, path, new_classifier=new_classifier)
     return [f"{path} fits; not from it: {', '.join(left) or 'nothing'}"]
 

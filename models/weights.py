@@ -16,6 +16,7 @@ import paddle
 from paddle.utils.download import get_weights_path_from_url
 from paddle.vision.models.resnet import model_urls
 
+from models.architecture import Backbone
 from models.array_pickle import ArrayUnpickler
 from models.backbone import BackboneNetwork
 from models.checksum import refuse_damaged
@@ -123,14 +124,20 @@ def from_paddle(network: ResidualNetwork, arrays: Arrays) -> Arrays:
     return {_our_name(key, network.depths): value for key, value in arrays.items()}
 
 
-def published_weights(backbone: str) -> Path:
+def published_weights(backbone: Backbone) -> Path:
     """The file of ImageNet weights that Paddle publishes for a backbone, fetched into its cache.
 
-    Raises InputError where there is none or it cannot be fetched.
+    Raises InputError where there is none, before anything is fetched, or it cannot be fetched.
     """
-    if backbone not in model_urls:
-        raise InputError(f"Paddle publishes no weights for {backbone}")
-    url, checksum = model_urls[backbone]
+    if backbone.name not in model_urls:
+        raise InputError(f"Paddle publishes no weights for {backbone.name}")
+    if (backbone.stem, backbone.width) != ("imagenet", 1):
+        raise InputError(
+            f"what Paddle publishes for {backbone.name} has the 7×7 stem and width 1, not "
+            f"stem {backbone.stem} and width {backbone.width:g}; allowed with "
+            "`backbone: {stem: imagenet, width: 1}`"
+        )
+    url, checksum = model_urls[backbone.name]
     try:
         return Path(get_weights_path_from_url(url, checksum))
     except Exception as error:

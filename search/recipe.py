@@ -89,12 +89,6 @@ def _refuse_augmentation(document: Document, file: SpaceFile) -> None:
 def _refuse_start(document: Document, file: SpaceFile) -> None:
     """What is neither a word nor a file of weights; whether it fits is seen when it is read."""
     start, words = file.training.start, (SCRATCH, BASELINE, PADDLE)
-    if start == PADDLE and (file.backbone.stem, file.backbone.width) != ("imagenet", 1):
-        message = (
-            "paddle is not allowed with this backbone: what Paddle publishes has the 7×7 stem and "
-            "width 1; allowed with `backbone: {stem: imagenet, width: 1}`"
-        )
-        raise InputError(document.problem(("training", "start"), message))
     if start in words:
         return
     if Path(start).is_dir():

@@ -223,15 +223,22 @@ def test_a_backbone_that_cannot_be_is_refused_with_its_line(
     assert capsys.readouterr().err.startswith(f"error: {path}:2: {message}")
 
 
-THIN = "backbone: {{width: 0.0625, stem: imagenet, classes: {classes}}}\nplacements: {placed}\n"
+FILE = "backbone: {{width: {width}, stem: imagenet, classes: {classes}}}\nplacements: {placed}\n"
 PLACED = "{stage4.block2.before_add: {se: {reduction: 4}}}"
+
+
+THIN = 0.0625
 
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     """A file of a thin plain network of seven classes."""
-    architecture = Architecture(Backbone(width=0.0625, stem="imagenet", classes=7))
-    path = tmp_path / "weights.safetensors"
+    return saved(tmp_path, THIN)
+
+
+def saved(folder: Path, width: float) -> Path:
+    architecture = Architecture(Backbone(width=width, stem="imagenet", classes=7))
+    path = folder / "weights.safetensors"
     paddle.save(build(architecture, 32, 0).state_dict(), str(path), safetensors=True)
     return path
 
@@ -240,12 +247,16 @@ def weights(tmp_path: Path) -> Path:
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Runs the command on an architecture: its exit code, and what it printed."""
 
-    def run(weights: object, *more: str, classes: int = 7, placed: str = "{}") -> Said:
+    def run(
+        weights: object, *more: str, width: float = THIN, classes: int = 7, placed: str = "{}"
+    ) -> Said:
         path = tmp_path / "mine.yaml"
-        path.write_text(THIN.format(classes=classes, placed=placed))
+        path.write_text(FILE.format(width=width, classes=classes, placed=placed))
         code = main([str(path), "--weights", str(weights), *more])
         shown = capsys.readouterr()
-        assert shown.out.startswith("resnet18, imagenet stem, width 0.0625"), "drawn in any case"
+        assert shown.out.startswith(f"resnet18, imagenet stem, width {width:g}"), (
+            "drawn in any case"
+        )
         return code, shown.out.splitlines(), shown.err
 
     return run
@@ -285,20 +296,23 @@ def test_weights_that_do_not_fit(command: Callable[..., Said], weights: Path) ->
 
 
 def test_weights_that_paddle_publishes(
-    command: Callable[..., Said], weights: Path, monkeypatch: pytest.MonkeyPatch
+    command: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    weights = saved(tmp_path, width=1)
     monkeypatch.setattr("models.weights.get_weights_path_from_url", lambda *_: str(weights))
-    code, lines, _ = command("paddle", "--new-classifier", classes=5)
+    code, lines, _ = command("paddle", "--new-classifier", width=1, classes=5)
     assert (code, lines[-1]) == (0, f"{weights} fits; not from it: classifier")
 
     def fail(*_: object) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr("models.weights.get_weights_path_from_url", fail)
-    code, _, error = command("paddle")
+    code, _, error = command("paddle", width=1)
     assert code == 2
     assert error.startswith("error: https://")
     assert "resnet18.pdparams cannot be fetched (no route to host)" in error
+    code, _, error = command("paddle")
+    assert (code, "has the 7×7 stem and width 1" in error) == (2, True)
 
 
 def test_weights_need_an_architecture(

@@ -23,7 +23,7 @@ def find_start(training: TrainingConfig, backbone: Backbone, image_size: int) ->
     new_classifier = training.warm.new_classifier or published
     network = build(Architecture(backbone), image_size, seed=0)
     try:
-        path = published_weights(backbone.name) if published else Path(training.start)
+        path = published_weights(backbone) if published else Path(training.start)
         load_weights(network, path, new_classifier=new_classifier)
     except InputError as error:
         flag = "-o training.warm.new_classifier=true"

@@ -25,7 +25,7 @@ from weight_files import (
 )
 
 from models import weights
-from models.architecture import Placement, Slot
+from models.architecture import Backbone, Placement, Slot
 from models.attention import make_block
 from models.errors import InputError
 from models.weights import load_weights, published_weights
@@ -216,7 +216,8 @@ def test_published_weights_are_fetched(
         return str(tmp_path / "there.pdparams")
 
     monkeypatch.setattr(weights, "get_weights_path_from_url", fetch)
-    assert published_weights(name) == tmp_path / "there.pdparams"
+    backbone = Backbone(name=name, stem="imagenet")
+    assert published_weights(backbone) == tmp_path / "there.pdparams"
     ((url, checksum),) = asked
     assert url.startswith("https://")
     assert url.endswith(f"/{name}.pdparams")
@@ -229,7 +230,7 @@ def test_published_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(weights, "get_weights_path_from_url", fetch)
     with pytest.raises(InputError) as caught:
-        published_weights("resnet18")
+        published_weights(Backbone(stem="imagenet"))
     message = str(caught.value)
     assert message.startswith("https://")
     assert message.endswith(
@@ -238,10 +239,24 @@ def test_published_weights_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatc
     )
 
 
-@pytest.mark.parametrize("name", ["alexnet", "resnet19", ""])
-def test_what_paddle_does_not_publish(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+OTHER = "what Paddle publishes for resnet18 has the 7×7 stem and width 1, not "
+
+
+@pytest.mark.parametrize(
+    ("backbone", "said"),
+    [
+        (Backbone(name="alexnet"), "Paddle publishes no weights for alexnet"),
+        (Backbone(name="alexnet", width=0.5), "Paddle publishes no weights for alexnet"),
+        (Backbone(name="resnet19"), "Paddle publishes no weights for resnet19"),
+        (Backbone(), f"{OTHER}stem cifar and width 1; allowed with "),
+        (Backbone(stem="imagenet", width=0.5), f"{OTHER}stem imagenet and width 0.5; allowed "),
+    ],
+)
+def test_what_paddle_does_not_publish(
+    monkeypatch: pytest.MonkeyPatch, backbone: Backbone, said: str
+) -> None:
     monkeypatch.setattr(
         weights, "get_weights_path_from_url", lambda *_: pytest.fail("it was asked for")
     )
-    with pytest.raises(InputError, match=f"^Paddle publishes no weights for {name}$"):
-        published_weights(name)
+    with pytest.raises(InputError, match=f"^{said}"):
+        published_weights(backbone)

@@ -205,7 +205,6 @@ def test_epochs_of_a_warm_start_can_be_set() -> None:
         ("basline", "'basline' is not known; allowed: scratch, baseline, paddle or a file"),
         ("basline", 'did you mean "baseline"?'),
         ("weights.h5", "'weights.h5' is not known"),
-        ("paddle", "paddle is not allowed with this backbone: what Paddle publishes has the 7×7"),
         ("/", "/ is a folder; allowed: a file in it"),
         ("3", "allowed: scratch, baseline, paddle or a file of weights"),
         ("", "allowed: scratch, baseline, paddle or a file of weights"),

@@ -166,7 +166,7 @@ def test_a_real_network_beside_a_real_backbone(quiet: Quiet) -> None:
     assert (found.batch, found.image_size, found.engine, found.quiet) == (2, 16, "eager", True)
     assert network.shapes[0] == [2, 3, 16, 16]
     assert network.modes == (False, True, False), "eval mode, no gradients, no garbage collection"
-    assert network.cores[-1] == {found.core}
+    assert all(cores == {found.core} for cores in network.cores[1:]), "after one to see how slow"
     assert (os.sched_getaffinity(0), gc.isenabled()) == (allowed, True)
 
 

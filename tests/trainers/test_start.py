@@ -166,17 +166,20 @@ def test_weights_of_paddle_get_a_new_classifier(
     write: Callable[[State], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(state(network(Backbone(width=0.0625, classes=7))))
-    monkeypatch.setattr(start, "published_weights", {"resnet18": path}.__getitem__)
+    monkeypatch.setattr(start, "published_weights", {THIN: path}.__getitem__)
     assert found("paddle") == Start(str(path), sha256(path), new_classifier=True)
 
 
-def test_where_paddle_publishes_none_the_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(backbone: str) -> Path:
-        raise InputError(f"Paddle publishes no weights for {backbone}")
-
-    monkeypatch.setattr(start, "published_weights", none)
-    with pytest.raises(InputError, match=r"^training\.start: Paddle publishes no weights for resn"):
-        found("paddle")
+@pytest.mark.parametrize(
+    ("backbone", "said"),
+    [
+        (Backbone(name="alexnet"), "Paddle publishes no weights for alexnet"),
+        (THIN, "what Paddle publishes for resnet18 has the 7×7 stem and width 1"),
+    ],
+)
+def test_where_paddle_publishes_none_the_key_is_named(backbone: Backbone, said: str) -> None:
+    with pytest.raises(InputError, match=f"^training.start: {said}"):
+        find_start(TrainingConfig(start="paddle"), backbone, 64)
 
 
 # Inherited.

@@ -113,18 +113,16 @@ def apply(
     """Changes images as `draws`, made for these `settings`, say, in the order of the fields."""
     if draws.top is not None and draws.left is not None:
         images = by.crop(images, draws.top, draws.left, settings.crop_padding)
-    if draws.parts is not None:
-        images = by.warp(images, draws.parts)
-    if draws.mirrored is not None:
-        images = by.flip(images, draws.mirrored)
-    if draws.turns is not None:
-        images = by.warp(images, draws.turns)
-    if draws.brightness is not None:
-        images = by.brighten(images, draws.brightness)
-    if draws.contrast is not None:
-        images = by.change_contrast(images, draws.contrast)
-    if draws.saturation is not None:
-        images = by.saturate(images, draws.saturation)
+    for change, drawn in (
+        (by.warp, draws.parts),
+        (by.flip, draws.mirrored),
+        (by.warp, draws.turns),
+        (by.brighten, draws.brightness),
+        (by.change_contrast, draws.contrast),
+        (by.saturate, draws.saturation),
+    ):
+        if drawn is not None:
+            images = change(images, drawn)
     if draws.rows is not None and draws.columns is not None:
         images = by.cutout(images, draws.rows, draws.columns, settings.cutout)
     return images
