@@ -1,4 +1,4 @@
-"""Trainings for a benchmark, in workers' processes: each judged once, when it is over."""
+"""Trainings for a benchmark, in workers' processes: judged when they are over, or every epoch."""
 
 import multiprocessing
 import os
@@ -35,7 +35,8 @@ def train_once(task: dict[str, Any]) -> dict[str, Any]:
     """Trains a network; its accuracy on the validation images and the seconds of training.
 
     `task`: `architecture` as JSON, or `width` for the plain ResNet-18; `data`, `training` and
-    `seed` as in a space file; `start`: what `save_to` of another task gave, to inherit from.
+    `seed` as in a space file; `start`: what `save_to` of another task gave, to inherit from;
+    `every_epoch`: whether `curve`, the accuracies, has one for each epoch or the last alone.
     """
     from models.architecture import Architecture, Backbone
     from models.build import build
@@ -59,7 +60,8 @@ def train_once(task: dict[str, Any]) -> dict[str, Any]:
         sample = as_input(training_sample(data, folder, 64), data.image_size)
         inherit_start(network, Start(**task["start"]), sample)
     batches, validation = search_batches(data, config, folder, task["seed"])
-    judge: Any = _AtTheEnd(validation, config.epochs)
+    all_of_it = task.get("every_epoch", False)
+    judge: Any = validation if all_of_it else _AtTheEnd(validation, config.epochs)
     with tempfile.TemporaryDirectory() as locks:
         results = list(
             train(
@@ -75,6 +77,7 @@ def train_once(task: dict[str, Any]) -> dict[str, Any]:
     saved = vars(save_start(network, Path(task["save_to"]))) if task.get("save_to") else None
     return {
         "accuracy": results[-1].val_accuracy,
+        "curve": [result.val_accuracy for result in results[0 if all_of_it else -1 :]],
         "seconds": sum(result.train_seconds for result in results),
         "images_per_second": results[-1].images_per_second,
         "saved": saved,

@@ -1,0 +1,137 @@
+"""Records the table that searches of placements are compared on: real trainings, epoch by epoch.
+
+    python benchmarks/record_placements.py --architectures 240 --seeds 2
+
+trains architectures drawn at random from `benchmarks/data/placements.yaml`, the plain backbone
+and the residual control before them, and writes a line of `benchmarks/data/placements.jsonl` as
+each ends. What the file holds already is passed over, so the hours can be spent in pieces. With
+`--latencies` nothing is trained, and the latencies of all architectures of the file are measured
+instead: do that when the machine has nothing else to do.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import optuna
+
+from benchmarks.machine import ROOT, describe, run_child
+from benchmarks.training import train_all
+from models.architecture import Architecture
+from search.candidates import choose
+from search.space import Space, load_space
+
+SPACE = ROOT / "benchmarks/data/placements.yaml"
+TABLE = ROOT / "benchmarks/data/placements.jsonl"
+LATENCIES = ROOT / "benchmarks/data/placements-latency.json"
+SEED = 0  # of the draw of architectures
+
+
+def architectures(space: Space, many: int) -> list[Architecture]:
+    """The first `many` different ones: plain backbone, control, then drawn; always the same."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(SEED))
+    drawn = dict.fromkeys((space.baseline, space.control))
+    while len(drawn) < many:
+        drawn[choose(space, study.ask())] = None
+    return list(drawn)[:many]
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """What was recorded; a last line that was not written whole is passed over."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)
+
+
+def record(space: Space, wanted: Iterable[Architecture], seeds: int, path: Path) -> None:
+    """Trains what `path` does not hold, all with one seed before any with the next."""
+    known = {(line["architecture_id"], line["seed"]) for line in lines(path)}
+    file = space.file
+    tasks: dict[str, dict[str, Any]] = {
+        json.dumps([architecture.architecture_id, seed]): {
+            "architecture": architecture.to_json(),
+            "data": file.data.model_dump(mode="json"),
+            "training": file.training.model_dump(mode="json"),
+            "seed": seed,
+            "every_epoch": True,
+        }
+        for seed in range(seeds)
+        for architecture in wanted
+        if (architecture.architecture_id, seed) not in known
+    }
+    print(f"{len(known)} trainings recorded, {len(tasks)} to come", flush=True)
+    _end_whole(path)
+    for done, (name, answer) in enumerate(train_all(tasks), start=1):
+        architecture_id, seed = json.loads(name)
+        line = {
+            "architecture_id": architecture_id,
+            "seed": seed,
+            "placements": json.loads(tasks[name]["architecture"])["placements"],
+            "val_accuracy": [round(value, 6) for value in answer["curve"]],
+            "seconds": round(answer["seconds"], 1),
+        }
+        with path.open("a", encoding="utf-8") as table:
+            table.write(json.dumps(line) + "\n")
+        print(f"{done}/{len(tasks)} {name} {answer['curve'][-1]:.4f}", flush=True)
+
+
+def _end_whole(path: Path) -> None:
+    """Takes away a last line that an interruption left in the middle."""
+    whole = "".join(json.dumps(line) + "\n" for line in lines(path))
+    if path.exists() and path.read_text(encoding="utf-8") != whole:
+        path.write_text(whole, encoding="utf-8")
+
+
+def latencies(task: dict[str, Any]) -> dict[str, float]:
+    """The ratio of each architecture's latency to the plain backbone's, by architecture id."""
+    from models.build import build
+    from trainers.config import LatencyConfig
+    from trainers.latency import measure_latency
+    from trainers.quiet import Quiet
+
+    settings, quiet, found = LatencyConfig(seconds=task["seconds"]), Quiet(), {}
+    for text in task["architectures"]:
+        architecture = Architecture.from_json(text)
+        network = build(architecture, task["image_size"], 0)
+        measured = measure_latency(
+            network, architecture.backbone, task["image_size"], settings, quiet
+        )
+        found[architecture.architecture_id] = round(measured.ratio, 4)
+    return found
+
+
+def main() -> None:
+    """Trains, or measures, what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--architectures", type=int, default=240)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--latencies", action="store_true", help="measure these, train nothing")
+    parser.add_argument("--file", type=Path, default=TABLE, help="the table's, else the checkout's")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        print(f"\n{json.dumps(latencies(json.loads(given.child)))}")
+        return
+    print(describe())
+    space = load_space(SPACE)
+    wanted = architectures(space, given.architectures)
+    if not given.latencies:
+        record(space, wanted, given.seeds, given.file)
+        return
+    task = {
+        "architectures": [architecture.to_json() for architecture in wanted],
+        "image_size": space.file.data.image_size,
+        "seconds": 2.0,
+    }
+    found = {"machine": describe(), "ratios": run_child(Path(__file__), task)}
+    LATENCIES.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
