@@ -12,7 +12,8 @@ SPACE ?= spaces/quickstart.yaml
 BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile tests/models
 ALONE := $(PY) -m pytest --ignore tests/models
 
-BENCHMARKS := candidate_speed time_to_front latency_trust warm_start driver_overhead recipes
+BENCHMARKS := candidate_speed time_to_front latency_trust warm_start driver_overhead recipes \
+  search_efficiency
 
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"

@@ -6,6 +6,7 @@ weights, some of them from scratch, to see whether both orders agree.
 
 from collections.abc import Collection, Sequence
 
+from models.architecture import Architecture
 from search.ledger import Proposal
 from search.space import Space
 from search.trial import Role, State, Trial
@@ -17,14 +18,14 @@ def recipe(training: TrainingConfig, role: Role) -> TrainingConfig:
     return training.inheriting if role.contends else training
 
 
-def fixed(space: Space, held: Collection[str]) -> list[Proposal]:
-    """Backbone, residual control, listed candidates whose architecture ids are not in `held`."""
+def fixed(space: Space, held: Collection[Architecture]) -> list[Proposal]:
+    """Backbone, residual control, listed candidates that are not in `held`."""
     roles = {space.baseline: Role.BASELINE, space.control: Role.CONTROL}
     names = {architecture: name for name, architecture in space.candidates.items()}
     return [
         Proposal(architecture, roles.get(architecture, Role.CANDIDATE), names.get(architecture, ""))
         for architecture in space.fixed
-        if architecture.architecture_id not in held
+        if architecture not in held
     ]
 
 

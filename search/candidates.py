@@ -6,22 +6,14 @@ for does not exist. A placement in a slot that is already taken is dropped.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from models.architecture import Architecture, Placement, Slot
 from models.attention import make_block
+from search.sampling.domain import Chooser
 from search.space import BlockChoices, Space
-
-
-class Chooser(Protocol):
-    """What chooses the value of a parameter: an `optuna.Trial`, or what answers like one."""
-
-    def suggest_int(self, name: str, low: int, high: int) -> int:
-        """A number from `low` to `high`."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of `choices`."""
 
 
 def choose(space: Space, trial: Chooser) -> Architecture:
@@ -46,22 +38,46 @@ def choose(space: Space, trial: Chooser) -> Architecture:
 def _choose_block(space: Space, slot: Slot, index: int, trial: Chooser) -> BlockChoices:
     """The block type at `slot`; slots that allow the same types share one parameter."""
     by_name = {choices.name: choices for choices in space.choices_at[slot]}
-    everything = {choices.name for at_slot in space.choices_at.values() for choices in at_slot}
-    suffix = "" if len(by_name) == len(everything) else f"({'|'.join(by_name)})"
-    name = trial.suggest_categorical(f"attention{index}{suffix}", tuple(by_name))
+    name = trial.suggest_categorical(f"attention{index}{_suffix(space, slot)}", tuple(by_name))
     return by_name[str(name)]
+
+
+def _suffix(space: Space, slot: Slot) -> str:
+    """What tells the parameter of a slot's block type apart where some types cannot be there."""
+    names = [choices.name for choices in space.choices_at[slot]]
+    everything = {choices.name for at_slot in space.choices_at.values() for choices in at_slot}
+    return "" if len(names) == len(everything) else f"({'|'.join(names)})"
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """Every parameter that `choose` may ask for."""
+    found: dict[str, BaseDistribution] = {"placements": IntDistribution(1, space.at_most)}
+    for index in range(1, space.at_most + 1):
+        found[f"slot{index}"] = CategoricalDistribution([str(slot) for slot in space.slots])
+        for slot, at_slot in space.choices_at.items():
+            names = [choices.name for choices in at_slot]
+            found[f"attention{index}{_suffix(space, slot)}"] = CategoricalDistribution(names)
+            for choices in at_slot:
+                for option, values in choices.options:
+                    name = f"{choices.name}{index}.{option}"
+                    found[name] = CategoricalDistribution(values)
+    return found
 
 
 def count_architectures(space: Space) -> int:
     """How many different architectures the space holds: the plain backbone, listed, sampled."""
-    at_most = space.at_most
-    counts = [1] + [0] * at_most  # counts[k]: architectures of k placements in the slots so far
+    outside = {c for c in space.candidates.values() if not space.contains(c)}
+    return 1 + count_sampled(space) + len(outside)
+
+
+def count_sampled(space: Space) -> int:
+    """How many different architectures `choose` can give."""
+    counts = [1] + [0] * space.at_most  # counts[k]: of k placements in the slots so far
     for slot in space.slots:
         variants = sum(len(list(choices.variants())) for choices in space.choices_at[slot])
-        for k in range(at_most, 0, -1):
+        for k in range(space.at_most, 0, -1):
             counts[k] += counts[k - 1] * variants
-    outside = {c for c in space.candidates.values() if not space.contains(c)}
-    return sum(counts) + len(outside)
+    return sum(counts[1:])
 
 
 def every_architecture(space: Space) -> Iterator[Architecture]:

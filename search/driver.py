@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models import build
+from models.architecture import Architecture
 from models.errors import InputError
 from search import agenda
 from search.early_stopping import reason_to_stop
@@ -20,7 +21,9 @@ from search.events import Silent, Watcher
 from search.front import may_be_on_front
 from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
+from search.placements import PlacementDomain
 from search.proposer import Proposer
+from search.sampling.whole import EXHAUSTED, NothingLeftError
 from search.space import Space
 from search.trial import Role, State, Trial
 from trainers.config import BASELINE
@@ -66,13 +69,17 @@ class Driver:
         self._start = ledger.start
         self._watcher: Watcher = watcher or Silent()
         self._clock, self._began = clock, clock()
-        self._proposer = Proposer(space, ledger)
         self._trials = {trial.number: trial for trial in ledger.trials()}
         file = space.file
         self._latencies = Latencies(
             file.latency, file.data.image_size, file.objectives.max_latency_ms
         )
         self._latencies.measured(self._trials.values())
+        domain = PlacementDomain(space, self._latencies, lambda: ledger.reference_ms)
+        directions, search = ledger.study.directions, file.search
+        self._proposer: Proposer[Architecture] = Proposer(
+            domain, search.sampler, directions, space.trials, search.seed
+        )
         self._running: set[int] = set()
         self._infeasible_in_a_row = 0
         self._gave_up: str | None = None
@@ -104,9 +111,10 @@ class Driver:
             reason = self._why_no_more()
             if reason is not None:
                 return self._ended_early(reason)
-            proposal = self._next_proposal()
-            if proposal is None:
-                return self._ended_early("the space holds no other architecture")
+            try:
+                proposal = self._next_proposal()
+            except NothingLeftError as nothing:
+                return self._ended_early(str(nothing))
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
@@ -281,14 +289,27 @@ class Driver:
             return f"the plain backbone alone is over {', '.join(dict(baselines[0].over_budget))}"
         return self._gave_up
 
-    def _next_proposal(self) -> Proposal | None:
+    def _next_proposal(self) -> Proposal:
+        """What is fixed, then what the sampler proposes. Raises NothingLeftError."""
         if self._fixed:
             return self._fixed.popleft()
-        return self._proposer.propose(self._held())
+        if not self._space.slots:
+            raise NothingLeftError(EXHAUSTED)  # nothing is sampled beside listed candidates
+        chosen = self._proposer.propose(self._ledger.for_sampler(), self._held())
+        least, gain = self._space.file.search.min_gain, chosen.expected_gain
+        if least is not None and gain is not None and gain < least:
+            share = f"{100 * least:g} %"
+            raise NothingLeftError(f"none is expected to add {share} to the front's hypervolume")
+        return Proposal(
+            chosen.candidate,
+            parameters=chosen.parameters,
+            distributions=chosen.distributions,
+            system_attributes=chosen.system_attributes,
+        )
 
-    def _held(self) -> set[str]:
-        """What has been tried, by ids."""
-        return {t.architecture_id for t in self._trials.values() if t.role.contends}
+    def _held(self) -> set[Architecture]:
+        """What has been tried."""
+        return {t.architecture for t in self._trials.values() if t.role.contends}
 
     def _enter(self, proposal: Proposal) -> int:
         cost = build.cost(proposal.architecture, self._space.file.data.image_size)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from models.architecture import Architecture
 from search.latency_model import LatencyModel
+from search.rough_latency import rough_ratio
 from search.trial import Trial
 from trainers.config import LatencyConfig
 
@@ -30,9 +31,8 @@ class Latencies:
 
     def measured(self, trials: Iterable[Trial]) -> None:
         """Takes in the study's trials after one more was measured."""
-        if self._settings.measure != "every":
-            known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
-            self._known, self._many = known[-MOST:], len(known)
+        known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
+        self._known, self._many = known[-MOST:], len(known)
 
     @property
     def facts(self) -> dict[str, float | None]:
@@ -45,7 +45,7 @@ class Latencies:
 
     def predict(self, architecture: Architecture, reference_ms: float | None) -> float | None:
         """Milliseconds, `reference_ms` being those of the plain backbone; None: to be measured."""
-        if reference_ms is None or not self._known:
+        if self._settings.measure == "every" or reference_ms is None or not self._known:
             return None
         predicted = self._refitted().predict(architecture)
         if predicted is None or predicted.half_width > self._settings.predicted_within:
@@ -54,6 +54,16 @@ class Latencies:
         if self._budget_ms and (1 - off) * latency_ms <= self._budget_ms <= (1 + off) * latency_ms:
             return None
         return latency_ms
+
+    def estimate(self, architecture: Architecture) -> tuple[float, float]:
+        """The ratio to the plain backbone's latency, however doubtful, and its relative doubt.
+
+        The doubt is the half-width of the 95 % interval; infinite for a guess by MACs.
+        """
+        predicted = self._refitted().predict(architecture) if self._known else None
+        if predicted is not None:
+            return predicted.ratio, predicted.half_width
+        return rough_ratio(architecture, self._image_size, self._known), math.inf
 
     def _refitted(self) -> LatencyModel:
         """The model, fitted again where there is enough new: it takes a second of 300."""

@@ -73,6 +73,7 @@ class Ledger:
     def __init__(self, study: optuna.Study, storage: optuna.storages.BaseStorage) -> None:
         self.study = study
         self._records = Records(study, storage)
+        self._light: dict[int, FrozenTrial] = {}
         self.objectives: tuple[str, ...] = tuple(self._records.facts["objectives"])
         self.space: dict[str, Any] = self._records.facts["space"]
         budgets = self.space["objectives"]
@@ -150,10 +151,17 @@ class Ledger:
         """One trial."""
         return _read(self.frozen(number), self.budgets)
 
-    @property
-    def frozen_trials(self) -> list[FrozenTrial]:
-        """All trials as Optuna holds them; not to be changed."""
-        return self._records.trials
+    def for_sampler(self) -> list[FrozenTrial]:
+        """The trials that contend, learning curves as Optuna has them, without what people read."""
+        roles = {role.value for role in Role if role.contends}
+        found = []
+        for trial in self._records.trials:
+            if trial.user_attrs["role"] in roles:
+                light = self._light.get(trial.number)
+                if light is None or not light.state.is_finished():
+                    light = self._light[trial.number] = _light(trial)
+                found.append(light)
+        return found
 
     def frozen(self, number: int) -> FrozenTrial:
         """The trial as Optuna holds it; not to be changed."""
@@ -287,6 +295,21 @@ def _attributes(proposal: Proposal, cost: Cost, epochs: int) -> dict[str, Any]:
             "epochs": epochs,
         },
     }
+
+
+def _light(trial: FrozenTrial) -> FrozenTrial:
+    curve = trial.user_attrs.get("curve", ())
+    light = optuna.trial.create_trial(
+        state=trial.state,
+        values=trial.values,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={CANDIDATE: trial.user_attrs[CANDIDATE]},
+        system_attrs=trial.system_attrs,
+        intermediate_values={epoch["epoch"]: epoch["val_accuracy"] for epoch in curve},
+    )
+    light.number = trial.number
+    return light
 
 
 def _over_budget(over: Mapping[str, float]) -> str:

@@ -1,154 +1,143 @@
 """What to try next: an Optuna sampler's proposal, or its nearest neighbour that is new.
 
 The sampler works on a copy of the study in memory, so that what it proposes in vain leaves no trace
-in the ledger.
+in the study itself. The same trials give the same proposal, however often the search was begun.
 """
 
-import math
-import warnings
-from collections.abc import Container, Sequence
+import copy
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Generic
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.candidates import choose, every_architecture
-from search.ledger import Ledger, Proposal
-from search.neighbour import Neighbour
-from search.space import Space
-from search.space_file import SearchConfig
+from search.samplers import KINDS, make_sampler
+from search.sampling.domain import Candidate, Domain
+from search.sampling.neighbour import Neighbour
+from search.sampling.study_copy import StudyCopy
+from search.sampling.whole import EXHAUSTED, NothingLeftError, WholeSampler
+from search.space_file import SamplerName
 
-ASKED = {"tpe": 1}  # times the sampler is asked for something new; TPE takes its time
-ASKED_ELSE = 10
-NEIGHBOURS = 60  # drawn before the space is gone through from its beginning
-# Trials that TPE is shown, and the rows they may grow to with what it proposed in vain: each of
-# its proposals takes time by their number.
-MOST_SEEN, MOST_ROWS = 100, 200
+NEIGHBOURS = 60  # drawn before the domain is gone through from its beginning
 
 
-class Proposer:
-    """Proposes new architectures of a space; one object serves one run of the driver."""
+@dataclasses.dataclass(frozen=True)
+class Chosen(Generic[Candidate]):
+    """A candidate, and how the sampler came by it; see `search.ledger.Proposal`.
 
-    def __init__(self, space: Space, ledger: Ledger) -> None:
-        self._space, self._ledger = space, ledger
-        search = space.file.search
-        seed = search.seed + len(ledger.trials())  # a resumed search does not repeat its draws
-        self._sampler = _sampler(search, space.trials, seed)
-        self._asked = ASKED.get(search.sampler, ASKED_ELSE)
-        self._most_rows = MOST_ROWS if search.sampler == "tpe" else math.inf
-        self._rng = np.random.default_rng(seed)
-        self._study: optuna.Study | None = None
-        self._copied: set[int] = set()
+    `expected_gain`: what it should add to the front's hypervolume, as a part of that; None where
+    the sampler does not say.
+    """
 
-    def propose(self, held: Container[str]) -> Proposal | None:
-        """An architecture whose id is not in `held`; None when the space holds no other."""
-        if not self._space.slots:
-            return None  # nothing is sampled where there are only listed candidates
-        study = self._shown()
-        for _ in range(self._asked):
-            proposal = self._ask(study)
-            if proposal.architecture.architecture_id not in held:
-                return proposal
-        return self._near(proposal, held) or self._first(held)
+    candidate: Candidate
+    parameters: Mapping[str, Any]
+    distributions: Mapping[str, BaseDistribution]
+    system_attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    expected_gain: float | None = None
 
-    def _ask(self, study: optuna.Study) -> Proposal:
+
+class Proposer(Generic[Candidate]):
+    """Proposes new candidates of `domain` for a study that is to hold `trials` of them."""
+
+    def __init__(
+        self,
+        domain: Domain[Candidate],
+        sampler: SamplerName,
+        directions: Sequence[StudyDirection],
+        trials: int,
+        seed: int,
+    ) -> None:
+        self._domain, self._directions = domain, list(directions)
+        self._kind, self._trials, self._seed = KINDS[sampler], trials, seed
+        self._whole = make_sampler(self._kind, domain, trials, seed) if self._kind.whole else None
+        self._copy: StudyCopy | None = None
+
+    def propose(
+        self, trials: Sequence[FrozenTrial], held: Collection[Candidate]
+    ) -> Chosen[Candidate]:
+        """A candidate that is not in `held`; `trials` are those of the study so far.
+
+        Raises NothingLeftError where there is none.
+        """
+        draw = np.random.SeedSequence([self._seed, len(held)])
+        study = self._shown(trials)
+        study.sampler = self._sampler(int(draw.generate_state(1)[0]))
+        for _ in range(self._kind.asked):
+            chosen = self._ask(study)
+            if chosen.candidate not in held:
+                return chosen
+        rng = np.random.default_rng(draw)
+        return self._near(chosen, held, rng) or self._first(held)
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        return self._whole or make_sampler(self._kind, self._domain, self._trials, seed)
+
+    def _ask(self, study: optuna.Study) -> Chosen[Candidate]:
         trial = study.ask()
-        architecture = choose(self._space, trial)
+        candidate = self._domain.choose(trial)
         frozen = trial.storage.get_trial(trial._trial_id)
         study.tell(trial, state=TrialState.FAIL)  # samplers pass over failed trials
-        return Proposal(
-            architecture,
-            parameters=frozen.params,
-            distributions=frozen.distributions,
-            system_attributes={
-                key: value
-                for key, value in frozen.system_attrs.items()
-                if not key.startswith("tpe:")  # what it chose, which `parameters` are
-            },
-        )
-
-    def _near(self, proposal: Proposal, held: Container[str]) -> Proposal | None:
-        """A new architecture that differs from `proposal` in as few parameters as need be."""
-        for draw in range(NEIGHBOURS):
-            changes = 1 + draw * (len(proposal.parameters) + 1) // NEIGHBOURS
-            neighbour = Neighbour(proposal.parameters, changes, self._rng)
-            architecture = choose(self._space, neighbour)
-            if architecture.architecture_id not in held:
-                return Proposal(
-                    architecture,
-                    parameters=neighbour.params,
-                    distributions=neighbour.distributions,
-                    system_attributes=proposal.system_attributes,
-                )
-        return None
-
-    def _first(self, held: Container[str]) -> Proposal | None:
-        """The first of all architectures that is new."""
-        for architecture in every_architecture(self._space):
-            if architecture.architecture_id not in held:
-                return Proposal(architecture)
-        return None
-
-    def _shown(self) -> optuna.Study:
-        """What the sampler is shown: a copy of the ended trials, made anew when it has grown much.
-
-        Not of the trials that it could not have chosen: it would learn nothing from the baseline,
-        which is always on the front, but that half of what is good has no parameters.
-        """
-        ended = {
-            trial.number: trial
-            for trial in self._ledger.frozen_trials
-            if trial.params and trial.state.is_finished()
+        attributes = {
+            key: value
+            for key, value in frozen.system_attrs.items()
+            if not key.startswith("tpe:")  # what it chose, which `parameters` are
         }
-        if self._study is None or len(self._study.get_trials(deepcopy=False)) > self._most_rows:
-            self._study = optuna.create_study(
-                directions=self._ledger.study.directions, sampler=self._sampler
-            )
-            self._copied = ended.keys() - _telling(list(ended.values()), self._study, MOST_SEEN)
-        for number in sorted(ended.keys() - self._copied):
-            self._study.add_trial(_light(ended[number]))
-        self._copied = set(ended)
-        return self._study
+        gain = study.sampler.expected_gain if isinstance(study.sampler, WholeSampler) else None
+        return Chosen(candidate, frozen.params, frozen.distributions, attributes, gain)
+
+    def _near(
+        self, chosen: Chosen[Candidate], held: Collection[Candidate], rng: np.random.Generator
+    ) -> Chosen[Candidate] | None:
+        """A new candidate that differs from `chosen` in as few parameters as need be."""
+        for draw in range(NEIGHBOURS):
+            changes = 1 + draw * (len(chosen.parameters) + 1) // NEIGHBOURS
+            near = Neighbour(chosen.parameters, changes, rng)
+            candidate = self._domain.choose(near)
+            if candidate not in held:
+                return Chosen(candidate, near.params, near.distributions, chosen.system_attributes)
+        return None
+
+    def _first(self, held: Collection[Candidate]) -> Chosen[Candidate]:
+        """The first of all candidates that is new."""
+        for candidate in self._domain.every():
+            if candidate not in held:
+                return Chosen(candidate, *self._domain.parameters(candidate))
+        raise NothingLeftError(EXHAUSTED)
+
+    def _shown(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
+        """The copy of the study that the sampler is to see."""
+        if self._kind.whole:
+            shown = list(trials)
+        else:
+            chosen = (trial for trial in trials if trial.params and trial.state.is_finished())
+            shown = [_without_curve(trial) for trial in chosen]
+        most = self._kind.most_shown
+        if self._copy is None or most is not None:
+            self._copy = StudyCopy(self._directions)
+        self._copy.follow(shown if most is None else _telling(shown, self._copy.study, most))
+        return self._copy.study
 
 
-def _light(trial: FrozenTrial) -> FrozenTrial:
-    """The trial without what only people read: Optuna copies all there is, again and again."""
-    return optuna.trial.create_trial(
-        state=trial.state,
-        values=trial.values,
-        params=trial.params,
-        distributions=trial.distributions,
-        system_attrs=trial.system_attrs,
-    )
+def _without_curve(trial: FrozenTrial) -> FrozenTrial:
+    """Optuna's samplers take curves for those of studies with one objective."""
+    bare = copy.copy(trial)
+    bare.intermediate_values = {}
+    return bare
 
 
-def _telling(trials: Sequence[FrozenTrial], study: optuna.Study, most: int) -> set[int]:
-    """The numbers of at most so many of `trials`: those on the front, then the latest."""
+def _telling(trials: Sequence[FrozenTrial], study: optuna.Study, most: int) -> list[FrozenTrial]:
+    """At most so many of `trials`: those on the front, then the latest."""
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     best = optuna.study._multi_objective._get_pareto_front_trials_by_trials(
         complete, study.directions
     )
-    front = [trial.number for trial in best[-most:]]
-    others = [trial.number for trial in trials if trial.number not in set(front)]
+    front = {trial.number for trial in best[-most:]}
+    others = [trial.number for trial in trials if trial.number not in front]
     left = most - len(front)
-    return {*front, *(others[-left:] if left else ())}
-
-
-def _sampler(search: SearchConfig, trials: int, seed: int) -> optuna.samplers.BaseSampler:
-    """The sampler, set for how many trials there will be.
-
-    Optuna's defaults, 10 random trials for TPE and generations of 50 for NSGA-II, would make most
-    searches of this size random ones.
-    """
-    if search.sampler == "random":
-        return optuna.samplers.RandomSampler(seed)
-    if search.sampler == "nsga2":
-        population = min(50, max(4, trials // 4))
-        return optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
-    startup = min(10, max(3, trials // 4))
-    with warnings.catch_warnings():
-        # `group` splits a conditional space into its unconditional parts; it is "experimental".
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            n_startup_trials=startup, seed=seed, multivariate=True, group=True
-        )
+    kept = front | set(others[-left:] if left else ())
+    return [trial for trial in trials if trial.number in kept]

@@ -23,6 +23,7 @@ OptionRanges = Annotated[
     dict[str, Any], BeforeValidator(lambda given: {} if given is None else given)
 ]
 Objective = Literal["params", "latency_ms", "macs"]
+SamplerName = Literal["ehvi", "tpe", "nsga2", "nsga3", "random", "grid"]
 Numbers = Annotated[
     Annotated[tuple[Count, ...], Field(strict=False, min_length=1), Tag("numbers")]
     | Annotated[Word, Tag("word")],
@@ -73,6 +74,8 @@ class Objectives(Section):
 class SearchConfig(Section):
     """How the space is searched.
 
+    `sampler`: see `search.samplers`. `min_gain`: no candidate is begun once none is expected to add
+    this part to the hypervolume of the front; None goes on.
     `trials`: how many candidates are trained in all, baseline and control among them; None takes
     50 or, in a space without `placement`, all there are.
     `workers`: trainings at a time; None takes one for each CPU core, or what the GPUs hold.
@@ -82,13 +85,22 @@ class SearchConfig(Section):
     in a space without `placement`, the backbone's last.
     """
 
-    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
+    sampler: SamplerName = "ehvi"
+    min_gain: Annotated[float, Field(gt=0, lt=1)] | None = None
     trials: PositiveInt | None = None
     workers: Annotated[int, Field(ge=1, le=4096)] | None = None
     gpus_per_trial: Annotated[float, Field(ge=0, le=64), AfterValidator(_gpu_share)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     timeout_minutes: Annotated[float, Field(gt=0)] | None = None
     control_slot: str | None = None
+
+    @model_validator(mode="after")
+    def _foreseen(self) -> Self:
+        if self.min_gain is not None and self.sampler != "ehvi":
+            raise ValueError(
+                f"min_gain needs a sampler that foresees gains: ehvi, not {self.sampler}"
+            )
+        return self
 
 
 class SpaceFile(Section):
@@ -107,7 +119,14 @@ class SpaceFile(Section):
     def fingerprint(self) -> dict[str, Any]:
         """Everything that must stay the same for trials to be comparable within one study."""
         value = self.model_dump(mode="json")
-        for free in ("trials", "workers", "gpus_per_trial", "timeout_minutes", "sampler"):
+        for free in (
+            "trials",
+            "workers",
+            "gpus_per_trial",
+            "timeout_minutes",
+            "sampler",
+            "min_gain",
+        ):
             del value["search"][free]
         value["device"] = "gpu" if self.search.gpus_per_trial else "cpu"
         del value["data"]["path"]  # verified by checksum wherever it lies

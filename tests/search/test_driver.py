@@ -26,6 +26,7 @@ from search.candidates import count_architectures
 from search.driver import Assignment, NoTask
 from search.front import front
 from search.ledger import Ledger
+from search.samplers import KINDS
 from search.space import Space
 from search.trial import Role, State
 from trainers.messages import Answer, Task
@@ -50,7 +51,7 @@ def test_baseline_then_control_then_candidates(space: Space) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", KINDS)
 def test_as_many_trials_as_wanted_without_duplicates(workers: int, sampler: str) -> None:
     executor = searched("search.trials=10", f"search.sampler={sampler}", workers=workers)
     assert states(executor) == {State.COMPLETE: 10}

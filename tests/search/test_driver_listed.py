@@ -24,6 +24,7 @@ from reports.write import write_report
 from search.candidates import count_architectures, every_architecture
 from search.driver import NoTask
 from search.ledger import Ledger
+from search.samplers import KINDS
 from search.space import Space
 from search.trial import Role, State, Trial
 from trainers.messages import Answer, Task
@@ -81,7 +82,7 @@ NAMED = [done(Role.CANDIDATE, name) for name in LISTED]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", KINDS)
 def test_before_sampling(sampler: str, workers: int) -> None:
     space = listing(LISTED, "search.trials=10", f"search.sampler={sampler}", text=SPACE)
     executor = run(space, workers=workers)
@@ -345,7 +346,7 @@ def test_killed_after_any_answer(answers: int, workers: int) -> None:
     assert rows(ledger.trials()) == [BASELINE, CONTROL, *NAMED]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+@pytest.mark.parametrize("sampler", KINDS)
 def test_what_is_listed_is_not_sampled_again(sampler: str) -> None:
     """Two of the four architectures that TINY samples are listed, and one that it does not."""
     given = {

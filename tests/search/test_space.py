@@ -45,7 +45,7 @@ def test_the_shortest_space_takes_defaults(load: Callable[..., Space]) -> None:
     assert len(space.slots) == 8 * 3
     assert space.control_slot == Slot(4, 2, "after_block")
     assert space.objective_names == ("val_accuracy", "params", "latency_ms")
-    assert (space.file.search.sampler, space.file.search.trials, space.trials) == ("tpe", None, 50)
+    assert (space.file.search.sampler, space.file.search.trials, space.trials) == ("ehvi", None, 50)
     assert space.candidates == {}
     (only,) = space.choices_at[Slot(1, 1, "before_add")]
     assert [str(block) for block in only.variants()] == ["se(bias=false, reduction=16)"]

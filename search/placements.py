@@ -1,0 +1,183 @@
+"""The placements of a space, as what a sampler chooses among."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+from models import build
+from models.architecture import Architecture, Placement
+from models.cost import Cost
+from search.candidates import choose, count_sampled, distributions, every_architecture
+from search.latencies import Latencies
+from search.ledger import CANDIDATE
+from search.sampling.domain import Features, Key
+from search.sampling.encoder import combined
+from search.space import Space
+
+
+class PlacementDomain:
+    """The architectures that a space's sampler may choose; see `search.sampling.domain.Domain`.
+
+    `latencies` predicts what was not measured; `reference_ms` gives the plain backbone's latency
+    once it is known, and until then latencies are ratios to it.
+    """
+
+    levels = (
+        "count",  # how many placements
+        "type",
+        "type, stage",
+        "type, position",
+        "type, slot",
+        "slot",
+        "option",  # of a type: its value of one option
+        "block",  # the type with all its options
+        "block, slot",
+    )
+
+    def __init__(
+        self, space: Space, latencies: Latencies, reference_ms: Callable[[], float | None]
+    ) -> None:
+        self._space, self._latencies, self._reference_ms = space, latencies, reference_ms
+        self._image_size = space.file.data.image_size
+        self._features: dict[Placement, Features] = {}
+        self._added: dict[Placement, Cost] = {}
+        self._by_id: dict[str, Architecture] = {}
+
+    @property
+    def size(self) -> int:
+        """How many architectures the sampler can choose."""
+        return count_sampled(self._space)
+
+    def choose(self, chooser: Any) -> Architecture:
+        """See `search.candidates.choose`."""
+        return choose(self._space, chooser)
+
+    def parameters(
+        self, candidate: Architecture
+    ) -> tuple[Mapping[str, Any], Mapping[str, BaseDistribution]]:
+        """Values and distributions by name; none of an architecture outside the space."""
+        if not candidate.placements or not self._space.contains(candidate):
+            return {}, {}
+        reciter = _Reciter(candidate)
+        choose(self._space, reciter)
+        return reciter.params, reciter.distributions
+
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """Every parameter that `choose` may ask for."""
+        return distributions(self._space)
+
+    def every(self) -> Iterator[Architecture]:
+        """All that the sampler can choose, those of few placements first."""
+        return (each for each in every_architecture(self._space) if each.placements)
+
+    def recall(self, trial: FrozenTrial) -> Architecture | None:
+        """The architecture that a trial of the ledger notes; None where there is none."""
+        noted = trial.user_attrs.get(CANDIDATE)
+        if noted is None:
+            return None
+        known = self._by_id.get(noted["architecture_id"])
+        if known is None:
+            known = Architecture.from_json(json.dumps(noted["architecture"]))
+            self._by_id[noted["architecture_id"]] = known
+        return known
+
+    def costs(self, candidate: Architecture) -> tuple[float, ...]:
+        """Parameters, MACs and latency in milliseconds, as far as these are objectives."""
+        cost = self._cost(candidate)
+        values: dict[str, Callable[[], float]] = {
+            "params": lambda: cost.params,
+            "macs": lambda: cost.macs,
+            "latency_ms": lambda: self._latency_ms(candidate)[0],
+        }
+        return tuple(values[name]() for name in self._space.file.objectives.minimize)
+
+    def allowed(self, candidate: Architecture) -> bool:
+        """Whether it is within the budgets; one of latency is only known to be missed at times."""
+        budgets = self._space.file.objectives
+        if budgets.max_params is not None and self._cost(candidate).params > budgets.max_params:
+            return False
+        if budgets.max_latency_ms is None or self._reference_ms() is None:
+            return True
+        latency_ms, doubt = self._latency_ms(candidate)
+        return (1 - doubt) * latency_ms <= budgets.max_latency_ms
+
+    def features(self, candidate: Architecture) -> Features:
+        """The sum of what its placements have in common with others."""
+        return combined([self._of_placement(placement) for placement in candidate.placements])
+
+    def _latency_ms(self, candidate: Architecture) -> tuple[float, float]:
+        ratio, doubt = self._latencies.estimate(candidate)
+        return ratio * (self._reference_ms() or 1.0), doubt
+
+    def _cost(self, candidate: Architecture) -> Cost:
+        total = build.plan(candidate, self._image_size).cost
+        for placement in candidate.placements:
+            total = total + self._cost_of(candidate, placement)
+        return total
+
+    def _cost_of(self, candidate: Architecture, placement: Placement) -> Cost:
+        added = self._added.get(placement)
+        if added is None:
+            shape = build.plan(candidate, self._image_size).slots[placement.slot]
+            added = self._added[placement] = build.block_cost(placement.block, shape)
+        return added
+
+    def _of_placement(self, placement: Placement) -> Features:
+        found = self._features.get(placement)
+        if found is None:
+            found = self._features[placement] = _features(placement)
+        return found
+
+
+def _features(placement: Placement) -> dict[Key, float]:
+    slot, block = placement.slot, placement.block
+    keys: list[Key] = [
+        ("count", None),
+        ("type", block.name),
+        ("type, stage", (block.name, slot.stage)),
+        ("type, position", (block.name, slot.position)),
+        ("type, slot", (block.name, slot)),
+        ("slot", slot),
+        *(("option", (block.name, *option)) for option in block.options),
+        ("block", block),
+        ("block, slot", placement),
+    ]
+    return dict.fromkeys(keys, 1.0)
+
+
+class _Reciter:
+    """Chooses the placements of an architecture, in their order, and notes what it was asked."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._placements = architecture.placements
+        self._next = iter(self._placements)
+        self._now: Placement | None = None
+        self.params: dict[str, Any] = {}
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """The number of placements, the only one that is asked for."""
+        self.params[name] = len(self._placements)
+        self.distributions[name] = IntDistribution(low, high)
+        return len(self._placements)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """A slot, a block's type or one of its options."""
+        chosen = self._answer(name)
+        chosen = choices[0] if chosen is None else chosen  # an option that has no effect
+        self.params[name], self.distributions[name] = chosen, CategoricalDistribution(choices)
+        return chosen
+
+    def _answer(self, name: str) -> Any:
+        if name.startswith("slot"):
+            self._now = next(self._next)
+            return str(self._now.slot)
+        if self._now is None:
+            raise ValueError(f"{name} is asked for before any slot")
+        block = self._now.block
+        if name.startswith("attention"):
+            return block.name
+        return dict(block.options).get(name.partition(".")[2])

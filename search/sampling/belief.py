@@ -1,0 +1,97 @@
+"""What is believed of a domain's candidates at one moment, and what each is expected to gain."""
+
+from collections.abc import Sequence
+from typing import Generic
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from search.sampling.domain import Candidate
+from search.sampling.encoder import Encoder, Vocabulary
+from search.sampling.hypervolume_gain import HypervolumeGain
+from search.sampling.observations import Observation
+from search.sampling.surrogate import Known, Parameters, Surrogate
+
+MARGIN = 1e-9  # by which the reference lies behind the worst, so that this one counts
+
+Array = NDArray[np.float64]
+
+
+class Belief(Generic[Candidate]):
+    """Losses of candidates by what was `seen` of some, at least two of them with a loss.
+
+    `parameters`: of the surrogate; None takes the likeliest. Those that were seen without a
+    loss, since they have only begun, are taken to turn out as predicted.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary[Candidate],
+        seen: Sequence[Observation[Candidate]],
+        parameters: Parameters | None = None,
+    ) -> None:
+        self._domain, self._seen = vocabulary.domain, seen
+        known = [each for each in seen if each.loss is not None]
+        begun = [each for each in seen if each.loss is None]
+        costs = np.array([each.costs for each in known])
+        candidates = [each.candidate for each in known]
+        self._encoder = Encoder(vocabulary, candidates, costs)
+        learned = Known(
+            self._encoder.rows(candidates, costs),
+            np.array([each.loss for each in known]),
+            np.array([each.variance for each in known]),
+        )
+        surrogate = Surrogate(learned, self._encoder.level_of, parameters)
+        self.parameters = surrogate.parameters
+        self._surrogate = surrogate.believing(self._rows(begun)) if begun else surrogate
+        self._front: HypervolumeGain | None = None
+
+    def losses(self, candidates: Sequence[Candidate]) -> tuple[Array, Array]:
+        """Mean and standard deviation [n] of the candidates' losses, without trainings' noise."""
+        return self._surrogate.predict(self._encoder.rows(candidates, self._costs(candidates)))
+
+    def compare_with(self, candidates: Sequence[Candidate]) -> None:
+        """Sets up to which costs hypervolume counts: the highest of `candidates` and of those seen.
+
+        The front is that of the candidates that are trained, or being trained, to their end; their
+        losses are those believed, since the best of many noisy ones is better than it should be.
+        """
+        contending = [each for each in self._seen if each.contends]
+        costs = np.log([each.costs for each in contending])
+        losses, _ = self._surrogate.predict(self._rows(contending))
+        worst, _ = self._surrogate.predict(self._rows(self._seen))
+        limit = np.log(self._costs(candidates)).max(0, initial=-np.inf)
+        limit = np.maximum(limit, costs.max(0)) + MARGIN
+        self._reference = (limit, float(worst.max()) + MARGIN)
+        self._points = np.column_stack([costs, losses])
+        self._front = HypervolumeGain(costs, losses, self._reference)
+
+    @property
+    def hypervolume(self) -> float:
+        """Of the front, up to the reference of `compare_with`."""
+        limit, worst = self._reference
+        return float(moocore.hypervolume(self._points, ref=[*limit, worst]))
+
+    @property
+    def best(self) -> list[Candidate]:
+        """The candidates of the front, by falling accuracy."""
+        contending = [each.candidate for each in self._seen if each.contends]
+        on_it = moocore.is_nondominated(self._points, keep_weakly=True)
+        ranked = np.argsort(self._points[:, -1], kind="stable")
+        return list(dict.fromkeys(contending[i] for i in ranked if on_it[i]))
+
+    def gains(self, candidates: Sequence[Candidate]) -> Array:
+        """The hypervolume [n] that each is expected to add to the front."""
+        costs = self._costs(candidates)
+        means, deviations = self._surrogate.predict(self._encoder.rows(candidates, costs))
+        if self._front is None:
+            raise RuntimeError("compare_with comes before gains")
+        return self._front.expected(np.log(costs), means, deviations)
+
+    def _costs(self, candidates: Sequence[Candidate]) -> Array:
+        return np.array([self._domain.costs(candidate) for candidate in candidates])
+
+    def _rows(self, seen: Sequence[Observation[Candidate]]) -> Array:
+        costs = np.array([each.costs for each in seen])
+        return self._encoder.rows([each.candidate for each in seen], costs)

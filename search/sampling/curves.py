@@ -1,0 +1,49 @@
+"""Where a learning curve will end, from curves that were followed to their end."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+FEWEST = 4  # whole curves before anything is said
+SLOPE_SD = 0.5  # how far from 1 the slope of final over present losses usually is
+
+
+class Curves:
+    """Predicts final losses by a regression on the loss at the same epoch.
+
+    `whole`: losses epoch by epoch of trainings that were not given up, the last epoch's last. The
+    final loss is taken to be that of the epoch, plus a constant, with a slope near 1 that few
+    curves cannot move far (a ridge), plus normal noise.
+    """
+
+    def __init__(self, whole: Sequence[Sequence[float]]) -> None:
+        self._epochs = max((len(curve) for curve in whole), default=0)
+        self._whole = np.array([c for c in whole if len(c) == self._epochs])
+
+    def final(self, curve: Sequence[float]) -> tuple[float, float] | None:
+        """Mean and standard deviation of the loss at the end; None where too little is known.
+
+        `curve` are the losses so far, at least one; a whole curve has a deviation of 0.
+        """
+        many, epoch = len(self._whole), len(curve)
+        if not many or not epoch:
+            return None
+        if epoch >= self._epochs:
+            return curve[-1], 0.0
+        if many < FEWEST:
+            return None
+        present, final = self._whole[:, epoch - 1], self._whole[:, -1]
+        centre, gained = float(present.mean()), final - present
+        offset = present - centre
+        noise = float(np.var(gained, ddof=1))
+        for _ in range(3):  # the ridge depends on the noise, and the noise on the slope
+            ridge = noise / SLOPE_SD**2
+            spread = float(offset @ offset) + ridge
+            tilt = float(offset @ gained) / spread if spread else 0.0
+            left = gained - gained.mean() - tilt * offset
+            noise = float(left @ left) / (many - 2)
+        ahead = curve[-1] - centre
+        mean = curve[-1] + float(gained.mean()) + tilt * ahead
+        doubt = 1 + 1 / many + (ahead**2 / spread if spread else 0.0)
+        return mean, math.sqrt(noise * doubt)

@@ -1,0 +1,66 @@
+"""What a sampler chooses among, whatever it is: placements in a backbone, cells of a table."""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial
+
+Key = tuple[str, Hashable]
+"""A level, such as "type and stage", and which of its features, such as (se, 3)."""
+
+Features = Mapping[Key, float]
+
+Candidate = TypeVar("Candidate", bound=Hashable)
+
+
+class Chooser(Protocol):
+    """What chooses the value of a parameter: an `optuna.Trial`, or what answers like one."""
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """A number from `low` to `high`."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of `choices`."""
+
+
+class Domain(Protocol[Candidate]):
+    """Candidates that are chosen parameter by parameter, and what is known before any training.
+
+    Equal candidates are equal values, however they were chosen. Costs have the order of a study's
+    objectives after the first, which is the accuracy.
+    """
+
+    @property
+    def size(self) -> int:
+        """How many candidates there are."""
+
+    def choose(self, chooser: Chooser) -> Candidate:
+        """The candidate whose parameters `chooser` chooses."""
+
+    def parameters(
+        self, candidate: Candidate
+    ) -> tuple[Mapping[str, Any], Mapping[str, BaseDistribution]]:
+        """With what values, from which distributions, `choose` gives it; empty if it cannot."""
+
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """Every parameter that `choose` may ask for."""
+
+    def every(self) -> Iterator[Candidate]:
+        """All candidates, in an order that is always the same. There may be very many."""
+
+    def recall(self, trial: FrozenTrial) -> Candidate | None:
+        """The candidate that was tried in `trial`, even one that `choose` cannot give; or None."""
+
+    def costs(self, candidate: Candidate) -> tuple[float, ...]:
+        """What it costs, known or predicted; positive."""
+
+    def allowed(self, candidate: Candidate) -> bool:
+        """Whether it may be within every budget."""
+
+    def features(self, candidate: Candidate) -> Features:
+        """What it has in common with others, beside its costs; the levels are `levels`."""
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels of features, in an order that is always the same."""

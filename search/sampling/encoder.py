@@ -1,0 +1,99 @@
+"""Candidates as rows of numbers, for a model that learns from some of them about others."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.sampling.domain import Candidate, Domain, Features, Key
+
+COSTS = "costs"
+
+Array = NDArray[np.float64]
+Numbers = NDArray[np.intp]
+
+
+class Vocabulary(Generic[Candidate]):
+    """Numbers for the features of a domain's candidates, in the order in which they turn up."""
+
+    def __init__(self, domain: Domain[Candidate]) -> None:
+        self.domain = domain
+        self._number: dict[Key, int] = {}
+        self._levels: list[int] = []
+        self._known: dict[Candidate, tuple[Numbers, Array]] = {}
+        self._level = {level: index for index, level in enumerate(domain.levels)}
+
+    @property
+    def levels(self) -> Numbers:
+        """The level of every number, as an index into those of the domain."""
+        return np.array(self._levels, dtype=np.intp)
+
+    def numbers(self, candidates: Sequence[Candidate]) -> tuple[Numbers, Numbers, Array]:
+        """Of every feature of every candidate: the candidate's row, the number and the value."""
+        found = [self._known.get(candidate) or self._learn(candidate) for candidate in candidates]
+        if not found:
+            return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0)
+        rows = np.repeat(np.arange(len(found)), [len(numbers) for numbers, _ in found])
+        numbers, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return rows, numbers, values
+
+    def _learn(self, candidate: Candidate) -> tuple[Numbers, Array]:
+        features = self.domain.features(candidate)
+        for key in features:
+            if key not in self._number:
+                self._number[key] = len(self._levels)
+                self._levels.append(self._level[key[0]])
+        numbers = np.array([self._number[key] for key in features], dtype=np.intp)
+        known = self._known[candidate] = (numbers, np.array(list(features.values()), float))
+        return known
+
+
+class Encoder(Generic[Candidate]):
+    """Turns candidates into rows; columns are the features of those `learned` from.
+
+    A feature that none of these has still keeps a candidate apart from them: each level has a
+    column more for the root of the sum of squares of such features. `level_of` gives the level
+    of every column as an index into those of the domain, after which come the costs: `costs`
+    [n, d] are those of `learned`, and costs count by their logarithms, standardised by these.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary[Candidate], learned: Sequence[Candidate], costs: Array
+    ) -> None:
+        self._vocabulary = vocabulary
+        _, numbers, _ = vocabulary.numbers(learned)
+        self._numbers = np.unique(numbers)
+        logs = np.log(costs)
+        spread = logs.std(0)
+        self._centre, self._spread = logs.mean(0), np.where(spread > 0, spread, 1.0)
+        levels = len(vocabulary.domain.levels)
+        of_costs = np.full(costs.shape[1], levels)
+        self.level_of: Numbers = np.concatenate(
+            [vocabulary.levels[self._numbers], np.arange(levels), of_costs]
+        )
+
+    def rows(self, candidates: Sequence[Candidate], costs: Array) -> Array:
+        """The rows [n, columns] of candidates with these costs [n, d]."""
+        at, numbers, values = self._vocabulary.numbers(candidates)
+        levels = self._vocabulary.levels
+        known = len(self._numbers)
+        columns = known + levels[numbers]
+        seen = np.isin(numbers, self._numbers)
+        columns[seen] = np.searchsorted(self._numbers, numbers[seen])
+        rows = np.zeros((len(candidates), len(self.level_of)))
+        np.add.at(rows, (at, columns), np.where(seen, values, values**2))
+        unseen = slice(known, known + len(self._vocabulary.domain.levels))
+        rows[:, unseen] = np.sqrt(rows[:, unseen])
+        rows[:, unseen.stop :] = (np.log(costs) - self._centre) / self._spread
+        return rows
+
+
+def combined(parts: Iterable[Features]) -> dict[Key, float]:
+    """The sum of features, as of a candidate's parts."""
+    total: dict[Key, float] = {}
+    for part in parts:
+        for key, value in part.items():
+            total[key] = math.fsum((total.get(key, 0.0), value))
+    return total

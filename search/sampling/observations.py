@@ -1,0 +1,67 @@
+"""What a study says of candidates: losses of those that were trained, estimates of others."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState
+
+from search.sampling.curves import Curves
+from search.sampling.domain import Candidate, Domain
+
+LEAST_ERROR = 1e-4  # below which accuracies are not told apart
+
+
+def loss(accuracy: float) -> float:
+    """The logarithm of the error, 1 - `accuracy`: halving an error counts alike everywhere."""
+    return float(np.log(max(1 - accuracy, LEAST_ERROR)))
+
+
+def curve_of(trial: FrozenTrial) -> list[float]:
+    """The losses epoch by epoch, from the trial's intermediate values."""
+    values = trial.intermediate_values
+    return [loss(values[epoch]) for epoch in sorted(values)]
+
+
+@dataclass(frozen=True)
+class Observation(Generic[Candidate]):
+    """What one trial says.
+
+    `loss`: None where the trial has not come so far. `variance`: of a loss that was estimated from
+    the epochs done; 0 for those that were trained to the end. `costs`: as recorded or, where the
+    trial has not ended, as the domain has them. `contends`: whether it is, or may yet be, complete.
+    """
+
+    candidate: Candidate
+    costs: tuple[float, ...]
+    loss: float | None = None
+    variance: float = 0.0
+    contends: bool = True
+
+
+def observe(
+    domain: Domain[Candidate], trials: Iterable[FrozenTrial]
+) -> list[Observation[Candidate]]:
+    """What `trials` say, in their order, those left out that say nothing: failed, over budget."""
+    listed = list(trials)
+    curves = Curves([curve_of(t) for t in listed if t.state is TrialState.COMPLETE])
+    found = (_observation(domain, trial, curves) for trial in listed)
+    return [observation for observation in found if observation is not None]
+
+
+def _observation(
+    domain: Domain[Candidate], trial: FrozenTrial, curves: Curves
+) -> Observation[Candidate] | None:
+    candidate = domain.recall(trial)
+    if candidate is None or trial.state is TrialState.FAIL:
+        return None
+    if trial.state is TrialState.COMPLETE:
+        accuracy, *costs = trial.values
+        return Observation(candidate, tuple(costs), loss(accuracy))
+    running = not trial.state.is_finished()
+    estimate = curves.final(curve_of(trial))
+    if estimate is None:
+        return Observation(candidate, domain.costs(candidate)) if running else None
+    value, deviation = estimate
+    return Observation(candidate, domain.costs(candidate), value, deviation**2, running)

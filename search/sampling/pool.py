@@ -1,0 +1,89 @@
+"""Which candidates are looked at before one is proposed: all, or those that seem worth it."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.sampling.domain import Candidate, Domain
+from search.sampling.neighbour import Neighbour
+
+ENUMERATED = 20_000  # a domain of so many candidates is looked at whole
+DRAWN = 800  # else so many at random, and as many neighbours of those that did well
+CLIMBERS, NEIGHBOURS, ROUNDS = 10, 15, 3  # of the local search from the best of these
+IN_VAIN = 20  # draws for each that was wanted, before a small rest is taken as it is
+
+Rating = Callable[[Sequence[Candidate]], NDArray[np.float64]]
+
+
+class Pool(Generic[Candidate]):
+    """New candidates of a domain that are within its budgets."""
+
+    def __init__(self, domain: Domain[Candidate]) -> None:
+        self._domain = domain
+        self._all: list[Candidate] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether every candidate is looked at."""
+        return self._domain.size <= ENUMERATED
+
+    def start(
+        self, held: Collection[Candidate], good: Sequence[Candidate], rng: np.random.Generator
+    ) -> list[Candidate]:
+        """Candidates not in `held`: all, or some at random and some near those that are `good`."""
+        if self.whole:
+            return list(self._new(self._every(), held))
+        drawn = self._new(self._drawn(rng, DRAWN), held)
+        return list(dict.fromkeys((*drawn, *self._new(self._near(good, DRAWN, rng), held))))
+
+    def climb(
+        self,
+        start: Sequence[Candidate],
+        held: Collection[Candidate],
+        rate: Rating[Candidate],
+        rng: np.random.Generator,
+    ) -> tuple[Candidate, float]:
+        """The best of `start`, and of those near the best where not all are in it; its rating."""
+        rated = dict(zip(start, rate(start), strict=True))
+        for _ in range(0 if self.whole else ROUNDS):
+            top = sorted(rated, key=lambda each: -rated[each])[:CLIMBERS]
+            near = self._new(self._near(top, len(top) * NEIGHBOURS, rng), held)
+            new = [candidate for candidate in dict.fromkeys(near) if candidate not in rated]
+            if not new:
+                break
+            rated |= dict(zip(new, rate(new), strict=True))
+        best = max(rated, key=lambda each: rated[each])
+        return best, float(rated[best])
+
+    def some(
+        self, held: Collection[Candidate], many: int, rng: np.random.Generator
+    ) -> list[Candidate]:
+        """Up to so many different ones at random, not in `held`."""
+        if self.whole:
+            left = list(self._new(self._every(), held))
+            return [left[i] for i in rng.permutation(len(left))[:many]]
+        return list(dict.fromkeys(self._new(self._drawn(rng, many * IN_VAIN), held)))[:many]
+
+    def _every(self) -> list[Candidate]:
+        if self._all is None:
+            self._all = list(dict.fromkeys(self._domain.every()))
+        return self._all
+
+    def _new(
+        self, candidates: Iterable[Candidate], held: Collection[Candidate]
+    ) -> Iterator[Candidate]:
+        return (c for c in candidates if c not in held and self._domain.allowed(c))
+
+    def _drawn(self, rng: np.random.Generator, many: int) -> Iterator[Candidate]:
+        return (self._domain.choose(Neighbour({}, 0, rng)) for _ in range(many))
+
+    def _near(
+        self, good: Sequence[Candidate], many: int, rng: np.random.Generator
+    ) -> Iterator[Candidate]:
+        """Neighbours of `good` in turn, most of which differ in one parameter."""
+        known = [self._domain.parameters(candidate)[0] for candidate in good]
+        for turn in range(many if known else 0):
+            changes = int(rng.geometric(0.6))
+            yield self._domain.choose(Neighbour(known[turn % len(known)], changes, rng))

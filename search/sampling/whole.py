@@ -1,0 +1,79 @@
+"""Optuna samplers that choose a candidate whole, and give its parameters one by one."""
+
+import abc
+from collections.abc import Collection, Mapping
+from typing import Any, Generic
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial
+
+from search.sampling.domain import Candidate, Domain
+
+EXHAUSTED = "the space holds no other architecture"
+OVER_BUDGET = "the space holds no other architecture within the budgets"
+
+
+class NothingLeftError(Exception):
+    """There is no candidate to propose; the message says why."""
+
+
+class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
+    """Proposes candidates of `domain`; parameters that these do not have are drawn at random."""
+
+    def __init__(self, domain: Domain[Candidate], seed: int) -> None:
+        self.domain = domain
+        self._other = RandomSampler(seed)
+        self.expected_gain: float | None = None
+        """What the last candidate should add to the front's hypervolume, as a part of it."""
+
+    @abc.abstractmethod
+    def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
+        """The candidate for `trial`, new to `study`. Raises NothingLeftError."""
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """All parameters of the domain."""
+        return dict(self.domain.distributions())
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The parameters of the next candidate."""
+        values, _ = self.domain.parameters(self.next_candidate(study, trial))
+        return dict(values)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """A parameter that no candidate of the domain has."""
+        return self._other.sample_independent(study, trial, param_name, param_distribution)
+
+    def held(self, study: Study, trial: FrozenTrial) -> dict[Candidate, None]:
+        """What the study holds beside `trial`, whatever became of it."""
+        others = (t for t in study.get_trials(deepcopy=False) if t.number != trial.number)
+        recalled = (self.domain.recall(other) for other in others)
+        return dict.fromkeys(candidate for candidate in recalled if candidate is not None)
+
+    def nothing_left(self, held: Collection[Candidate]) -> NothingLeftError:
+        """Why there is nothing to propose beside what is `held`."""
+        others = any(candidate not in held for candidate in self.domain.every())
+        return NothingLeftError(OVER_BUDGET if others else EXHAUSTED)
+
+
+class GridSampler(WholeSampler[Candidate]):
+    """Proposes the candidates of a domain one after the other, as `Domain.every` lists them."""
+
+    def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
+        """The first that the study does not hold and that may be within every budget."""
+        held = self.held(study, trial)
+        for candidate in self.domain.every():
+            if candidate not in held and self.domain.allowed(candidate):
+                return candidate
+        raise self.nothing_left(held)

@@ -1,0 +1,203 @@
+"""The sampler's promises, to Optuna and to those who search with it."""
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+from words import DIRECTIONS, LETTERS, Words, accuracy, ask, searched, study_with, trial_of
+
+from search.sampling import pool
+from search.sampling.ehvi import STARTUP, EHVISampler
+from search.sampling.whole import EXHAUSTED, OVER_BUDGET, GridSampler, NothingLeftError
+
+WORDS = Words()
+SIX = ("a", "ba", "cd", "abc", "dda", "bcb")
+SAMPLERS = [EHVISampler, GridSampler]
+
+
+def sampler(words: Words = WORDS, seed: int = 0) -> EHVISampler[str]:
+    return EHVISampler(words, seed)
+
+
+@pytest.fixture(params=["whole", "sampled"])
+def anyhow(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Domains that are looked at whole, and those that are too large for it."""
+    if request.param == "sampled":
+        monkeypatch.setattr(pool, "ENUMERATED", 10)
+        monkeypatch.setattr(pool, "DRAWN", 40)
+    return str(request.param)
+
+
+# As an Optuna sampler.
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_it_works_in_optunas_own_loop(kind: type[EHVISampler[str]]) -> None:
+    study = optuna.create_study(directions=DIRECTIONS, sampler=kind(WORDS, 0))
+
+    def objective(trial: optuna.Trial) -> tuple[float, ...]:
+        word = WORDS.choose(trial)
+        if word.endswith("c"):
+            raise optuna.TrialPruned
+        return (accuracy(word), *WORDS.costs(word))
+
+    study.optimize(objective, n_trials=15)
+    words = [WORDS.recall(trial) for trial in study.trials]
+    assert len(set(words)) == 15
+    for trial in study.trials:
+        assert trial.params == WORDS.parameters(WORDS.recall(trial) or "")[0], "nothing else drawn"
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_other_parameters_are_drawn(kind: type[EHVISampler[str]]) -> None:
+    trial, _ = ask(study_with(kind(WORDS, 0)), WORDS)
+    assert 0 <= trial.suggest_float("another", 0, 1) <= 1
+
+
+def test_parameters_that_were_enqueued_are_taken() -> None:
+    study = study_with(sampler())
+    study.enqueue_trial({"length": 2, "letter0": "d", "letter1": "d"})
+    assert ask(study, WORDS)[1] == "dd"
+
+
+# What it proposes.
+
+
+def test_nothing_twice_and_all_there_is(anyhow: str) -> None:
+    found = searched(WORDS, sampler(), WORDS.size if anyhow == "whole" else 60)
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_where_all_was_tried_it_says_so(kind: type[EHVISampler[str]]) -> None:
+    tiny = Words(1)
+    study = study_with(kind(tiny, 0), [trial_of(tiny, word) for word in LETTERS])
+    with pytest.raises(NothingLeftError, match=f"^{EXHAUSTED}$"):
+        ask(study, tiny)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_where_the_rest_is_over_budget_it_says_so(kind: type[EHVISampler[str]]) -> None:
+    tiny = Words(1, forbidden="d")
+    study = study_with(kind(tiny, 0), [trial_of(tiny, word) for word in "abc"])
+    with pytest.raises(NothingLeftError, match=f"^{OVER_BUDGET}$"):
+        ask(study, tiny)
+
+
+def test_budgets_are_kept(anyhow: str) -> None:
+    """Though what is over them would be best."""
+    forbidden = {word for word in WORDS.every() if "b" in word}
+    words = Words(forbidden=forbidden)
+    assert not forbidden & set(searched(words, sampler(words), 25))
+
+
+def test_known_costs_are_honoured() -> None:
+    """Of words that are equally good the cheapest is tried, and no word that costs more."""
+    seen = [trial_of(WORDS, word, 0.5) for word in ("bb", "bc", "cb", "cc", "cd", "dd", "dc")]
+    study = study_with(sampler(), [*seen, trial_of(WORDS, "ab", 0.7)])
+    _, word = ask(study, WORDS)
+    cost, best = WORDS.costs(word), WORDS.costs("ab")
+    assert cost[0] < best[0] or cost[1] < best[1], "what costs more could but cost more"
+
+
+def test_it_finds_the_best_sooner_than_by_chance() -> None:
+    best = max((word for word in WORDS.every()), key=accuracy)
+    needed = [searched(WORDS, sampler(seed=s), 84, noise=0.01).index(best) + 1 for s in range(5)]
+    assert np.median(needed) < 84 / 4, "by chance half of all"
+
+
+def test_a_batch_spreads() -> None:
+    study = study_with(sampler(), [trial_of(WORDS, word) for word in SIX])
+    batch = [ask(study, WORDS)[1] for _ in range(6)]
+    assert len(set(batch)) == 6
+    alone = study_with(sampler(), [trial_of(WORDS, word) for word in SIX])
+    _, first = ask(alone, WORDS)
+    assert first == batch[0]
+    near = {word for word in WORDS.every() if WORDS.costs(word) == WORDS.costs(first)}
+    assert len({WORDS.costs(word) for word in batch}) >= 3, near
+
+
+def test_what_runs_is_thought_to_turn_out_as_predicted() -> None:
+    """Its cost is not proposed again at once."""
+    trials = [trial_of(WORDS, word) for word in SIX]
+    study = study_with(sampler(), trials)
+    _, word = ask(study, WORDS)
+    gains = []
+    for more in ([], [trial_of(WORDS, word, state=TrialState.RUNNING)]):
+        other = sampler()
+        ask(study_with(other, [*trials, *more]), WORDS)
+        gains.append(other.expected_gain)
+    assert gains[1] < gains[0]
+
+
+# The same under the same seed.
+
+
+def test_the_same_trials_and_seed_propose_the_same(anyhow: str) -> None:
+    def found(seed: int) -> list[str]:
+        return searched(WORDS, sampler(seed=seed), 14, noise=0.01)
+
+    assert found(0) == found(0)
+    assert found(0) != found(1)
+
+
+def test_a_resumed_study_goes_on_as_if_it_had_not_stopped(anyhow: str) -> None:
+    whole = searched(WORDS, sampler(), 24)
+    study = study_with(sampler(), [trial_of(WORDS, word) for word in whole[:15]])
+    for expected in whole[15:]:
+        study.sampler = sampler()  # begun anew for every proposal
+        trial, word = ask(study, WORDS)
+        assert word == expected
+        study.tell(trial, [accuracy(word), *WORDS.costs(word)])
+
+
+# Little or nothing to learn from.
+
+
+@pytest.mark.parametrize("complete", range(STARTUP + 2))
+def test_from_the_first_trial_on(complete: int) -> None:
+    study = study_with(sampler(), [trial_of(WORDS, word) for word in [*SIX, "b"][:complete]])
+    model = study.sampler
+    assert isinstance(model, EHVISampler)
+    assert ask(study, WORDS)[1] not in [*SIX, "b"][:complete]
+    assert (model.expected_gain is None) == (complete < STARTUP)
+
+
+@pytest.mark.parametrize(
+    "state", [TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING, TrialState.COMPLETE]
+)
+def test_whatever_became_of_all(state: TrialState) -> None:
+    """All failed, all given up or over budget, all running, and all equal."""
+    words = [*SIX, "bb", "cc", "dd"]
+    study = study_with(sampler(), [trial_of(WORDS, word, 0.3, state) for word in words])
+    for _ in range(3):
+        assert ask(study, WORDS)[1] not in words
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_accuracies_at_the_ends(value: float) -> None:
+    study = study_with(sampler(), [trial_of(WORDS, word, value) for word in SIX])
+    assert ask(study, WORDS)[1] not in SIX
+
+
+def test_a_space_smaller_than_the_batch() -> None:
+    tiny = Words(1)
+    study = study_with(sampler(tiny))
+    assert sorted(ask(study, tiny)[1] for _ in range(4)) == list(LETTERS)
+    with pytest.raises(NothingLeftError):
+        ask(study, tiny)
+
+
+def test_what_was_given_up_is_learned_from() -> None:
+    """Words with `a` learn badly in their first epoch and are given up: no more of them."""
+    good = [("b", 0.6), ("cb", 0.62), ("bc", 0.61), ("bd", 0.6), ("db", 0.63), ("c", 0.5)]
+    curves = [trial_of(WORDS, w, v, curve=[v - 0.3, v]) for w, v in good]
+    given_up = [
+        trial_of(WORDS, w, state=TrialState.PRUNED, curve=[0.05])
+        for w in ("a", "ab", "ba", "aa", "ac", "ca")
+    ]
+    with_a = []
+    for more in ([], given_up):
+        study = study_with(sampler(), [*curves, *more])
+        with_a.append(sum("a" in ask(study, WORDS)[1] for _ in range(5)))
+    assert with_a[1] < with_a[0]

@@ -1,0 +1,51 @@
+"""Rows: one column for a feature, one for what a level has that was never seen."""
+
+import numpy as np
+from words import Words
+
+from search.sampling.encoder import Encoder, Vocabulary, combined
+
+WORDS = Words()
+
+
+def costs(*words: str) -> np.ndarray:
+    return np.array([WORDS.costs(word) for word in words])
+
+
+def encoder(*learned: str) -> Encoder[str]:
+    return Encoder(Vocabulary(WORDS), learned, costs(*learned))
+
+
+def test_columns_are_the_features_seen() -> None:
+    rows = encoder("aab", "b").rows(["aab", "b"], costs("aab", "b"))
+    # letters a, b; places 0a, 1a, 2b, 0b; unseen of two levels; two costs
+    features = sorted(map(tuple, rows[:, :6].T.tolist()))
+    assert features == sorted([(2, 0), (1, 1), (1, 0), (1, 0), (1, 0), (0, 1)])
+    assert not rows[:, 6:8].any()
+
+
+def test_what_was_not_seen_keeps_apart() -> None:
+    """The distance of two rows is that of all their features, as long as one of them was seen."""
+    known = encoder("aab", "b")
+    seen, new = known.rows(["aab", "ccb"], costs("aab", "aab"))
+    assert np.isclose(np.sum((seen - new) ** 2), (2**2 + 2**2) + 4 * 1)
+    assert list(new[6:8]) == [2.0, np.sqrt(2)]
+
+
+def test_levels_are_those_of_columns() -> None:
+    found = encoder("aab", "b")
+    assert sorted(found.level_of) == [0, 0, 0, 1, 1, 1, 1, 1, 2, 2]
+    assert list(found.level_of[-2:]) == [2, 2]
+
+
+def test_costs_are_standardised_logarithms() -> None:
+    found = encoder("a", "ab", "abcd").rows(["a", "ab", "abcd"], costs("a", "ab", "abcd"))
+    assert np.allclose(found[:, -2:].mean(0), 0)
+    assert np.allclose(found[:, -2:].std(0), 1)
+    same = Encoder(Vocabulary(WORDS), ["a", "b"], np.ones((2, 2)))
+    assert np.isfinite(same.rows(["a"], np.ones((1, 2)))).all()
+
+
+def test_features_add_up() -> None:
+    parts = [{("letter", "a"): 1.0}, {("letter", "a"): 2.0, ("letter", "b"): 1.0}]
+    assert combined(parts) == {("letter", "a"): 3.0, ("letter", "b"): 1.0}
