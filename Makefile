@@ -8,9 +8,10 @@ NPM_LOCK := requirements-npm.lock
 STAMP := $(VENV)/.installed
 SPACE ?= spaces/quickstart.yaml
 
-# The tests of models/ go side by side. The others measure times, or start processes of their own.
-BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile tests/models
-ALONE := $(PY) -m pytest --ignore tests/models
+# These tests go side by side. The others measure times, or start processes of their own.
+APART := tests/models tests/search tests/reports
+BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile $(APART)
+ALONE := $(PY) -m pytest $(APART:%=--ignore %)
 
 BENCHMARKS := candidate_speed time_to_front latency_trust warm_start driver_overhead recipes \
   search_efficiency

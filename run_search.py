@@ -141,7 +141,9 @@ def _search_in(
     agree_on_start(ledger, start, folder)
     ledger.note("data", split)
     ledger.note("machine", describe_machine())
-    ledger.note("search", file.search.model_dump(mode="json") | {"trials": space.trials})
+    stopping = file.search.early_stopping.effective
+    search = file.search.model_dump(mode="json") | {"early_stopping": stopping}
+    ledger.note("search", search | {"trials": space.trials})
     ledger.note("source", str(space.source))
     ledger.note("command", shlex.join(["python", *sys.argv]))
     ledger.note("architectures", count_architectures(space))

@@ -299,8 +299,7 @@ def of_space(space: Space) -> Settings:
         label_smoothing=training.label_smoothing,
         seed=space.file.search.seed,
     )
-    ours = training.model_dump(exclude={"early_stopping"})
-    if ours != settings.training.model_dump(exclude={"early_stopping"}):
+    if training != settings.training:
         raise SystemExit(f"{space.source}: another recipe than SGD with a triangular schedule")
     return settings
 

@@ -191,7 +191,8 @@ def _show(data_set: str, curves: dict[str, list[list[float]]]) -> None:
         cells = []
         for level in LEVELS:
             needed = [trainings_to(curve, level) for curve in of_seeds]
-            low, middle, high = np.quantile(needed, (0.25, 0.5, 0.75), method="nearest")
+            low, high = np.quantile(needed, (0.25, 0.75), method="nearest")
+            middle = np.median(needed)
             cells.append(f"{middle:g} ({low:g} to {high:g})")
         print(f"{sampler:8}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
 

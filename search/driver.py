@@ -251,10 +251,11 @@ class Driver:
     def _reason_to_stop(self, trial: Trial) -> str | None:
         if trial.role is not Role.CANDIDATE:
             return None  # what others are compared with is trained to the end
-        rules = self._space.file.training.early_stopping
+        rules = self._space.file.search.early_stopping
         # Whichever way predictions are off, within what is tolerated.
         at_best, worst = self._latencies.at_best(trial), self._latencies.at_worst
-        others = (worst(other) for other in self._trials.values() if other.role.contends)
+        contending = (other for other in self._trials.values() if other.role.contends)
+        others = [worst(other) for other in contending if other.number != trial.number]
         return reason_to_stop(at_best, others, rules, self._space.file.objectives.minimize)
 
     def _has_its_trials(self) -> bool:

@@ -1,28 +1,43 @@
-"""When a candidate's training is given up: it stands still, or is dominated at the same epoch."""
+"""When a candidate's training is given up, by the rule that a space file names.
 
-from collections.abc import Iterable, Sequence
+`curve`: its learning curve leads to expect that it will not reach the front, given what it costs.
+`halving`: asynchronous successive halving (Li et al., "A System for Massively Parallel
+Hyperparameter Tuning", 2020) by non-dominated rank (Schmucker et al., "Multi-objective Asynchronous
+Successive Halving", 2021). `patience`: it stands still.
+"""
 
+from collections.abc import Sequence
+
+import moocore
+import numpy as np
+
+from search.sampling.curves import Curves
+from search.sampling.observations import loss
+from search.space_file import EarlyStopping
 from search.trial import State, Trial
-from trainers.config import EarlyStopping
 from trainers.messages import EpochResult
 
 
 def reason_to_stop(
-    trial: Trial, others: Iterable[Trial], rules: EarlyStopping, minimize: Sequence[str]
+    trial: Trial, others: Sequence[Trial], rules: EarlyStopping, minimize: Sequence[str]
 ) -> str | None:
     """Why `trial` should stop after the last epoch of its curve; None to go on.
 
-    `others` are the trials of the study; only fully trained ones count, since an unfinished
-    candidate may itself disappear. `minimize` names the cost objectives.
+    `others` are the other trials of the study, without such as are trained by another recipe.
+    `minimize` names the cost objectives.
     """
-    if len(trial.curve) < rules.grace_epochs:
+    if len(trial.curve) < rules.grace_epochs or trial.has_all_epochs:
         return None
-    return stands_still(trial.curve, rules) or _dominated(trial, others, rules, minimize)
+    if rules.rule == "curve":
+        return _will_not_reach_the_front(trial, others, rules, minimize)
+    if rules.rule == "halving":
+        return _behind(trial, others, rules, minimize)
+    return stands_still(trial.curve, rules) if rules.rule == "patience" else None
 
 
 def stands_still(curve: Sequence[EpochResult], rules: EarlyStopping) -> str | None:
     """Whether the last `patience` epochs brought no improvement of `min_improvement`."""
-    if rules.patience is None or len(curve) <= rules.patience:
+    if len(curve) <= rules.patience:
         return None
     before = max(epoch.val_accuracy for epoch in curve[: -rules.patience])
     since = max(epoch.val_accuracy for epoch in curve[-rules.patience :])
@@ -31,23 +46,60 @@ def stands_still(curve: Sequence[EpochResult], rules: EarlyStopping) -> str | No
     return f"patience: no improvement in {rules.patience} epochs over {before:.4f}"
 
 
-def _dominated(
-    trial: Trial, others: Iterable[Trial], rules: EarlyStopping, minimize: Sequence[str]
+def _will_not_reach_the_front(
+    trial: Trial, others: Sequence[Trial], rules: EarlyStopping, minimize: Sequence[str]
 ) -> str | None:
-    if not rules.dominated:
+    """The risk of being wrong is shared out evenly between the epochs at which it is asked."""
+    whole = [other for other in others if other.state is State.COMPLETE]
+    rivals = [o for o in whole if not o.over_budget and _costs_no_more(o, trial, minimize)]
+    expected = Curves([_losses(other) for other in whole]).expected(_losses(trial))
+    if expected is None or not rivals:
         return None
+    best = max(rivals, key=lambda rival: rival.val_accuracy or 0.0)
+    chance = expected.chance_below(_losses(best)[-1])
+    if chance >= rules.risk / max(trial.epochs - rules.grace_epochs, 1):
+        return None
+    return (
+        f"curve: {trial.val_accuracy or 0:.4f} in epoch {len(trial.curve)} leads to expect "
+        f"{1 - np.exp(expected.mean):.4f} (± {expected.half_width:.1%} of the error), where trial "
+        f"{best.number}, which costs no more, has {best.val_accuracy or 0:.4f}"
+    )
+
+
+def _behind(
+    trial: Trial, others: Sequence[Trial], rules: EarlyStopping, minimize: Sequence[str]
+) -> str | None:
+    """Whether more than one part in `reduction` of those that came so far is ahead of it."""
     epochs = len(trial.curve)
-    mine = trial.curve[-1].val_accuracy
-    for other in others:
-        if other.state is not State.COMPLETE or other.over_budget or len(other.curve) < epochs:
-            continue
-        theirs = other.curve[epochs - 1].val_accuracy
-        if theirs > mine + rules.margin and _costs_no_more(other, trial, minimize):
-            return (
-                f"dominated: {mine:.4f} in epoch {epochs}, where trial {other.number}, "
-                f"which costs no more, had {theirs:.4f}"
-            )
-    return None
+    if epochs not in _rungs(trial.epochs, rules):
+        return None
+    came = [trial, *(other for other in others if len(other.curve) >= epochs)]
+    points = [_point(each, epochs, minimize) for each in came]
+    ranks = moocore.pareto_rank(np.array([point for point in points if point is not None]))
+    if points[0] is None:
+        return None
+    ahead, places = int(np.sum(ranks < ranks[0])), max(1, len(ranks) // rules.reduction)
+    if ahead < places:
+        return None
+    return f"halving: {ahead} of {len(ranks)} are ahead of it in epoch {epochs}, {places} go on"
+
+
+def _rungs(epochs: int, rules: EarlyStopping) -> list[int]:
+    found = [rules.grace_epochs]
+    while found[-1] * rules.reduction < epochs:
+        found.append(found[-1] * rules.reduction)
+    return found
+
+
+def _point(trial: Trial, epochs: int, minimize: Sequence[str]) -> list[float] | None:
+    """The loss at an epoch and the costs; None where one is not known."""
+    values = [trial.objective(name) for name in minimize]
+    known = [value for value in values if value is not None]
+    return [_losses(trial)[epochs - 1], *known] if len(known) == len(values) else None
+
+
+def _losses(trial: Trial) -> list[float]:
+    return [loss(epoch.val_accuracy) for epoch in trial.curve]
 
 
 def _costs_no_more(first: Trial, second: Trial, minimize: Sequence[str]) -> bool:

@@ -233,8 +233,8 @@ def estimate(space: Space, work: Work, cost: StepTime) -> Estimate:
     timeout = _timeout(space.file.search.timeout_minutes, work, seconds, (before, each))
     wait = timeout.seconds if timeout else seconds
     gpu_sized = not work.on_gpu and seconds >= DAY and each >= HOUR
-    rules, epochs = space.file.training.early_stopping, work.epochs
-    stops = rules.dominated or rules.patience is not None
+    rules, epochs = space.file.search.early_stopping, work.epochs
+    stops = rules.rule != "none"
     shortcuts = shorter(space, work, cost) if wait >= LONG_SECONDS else ()
     return Estimate(
         work=work,

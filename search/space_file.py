@@ -71,6 +71,45 @@ class Objectives(Section):
         return self
 
 
+class EarlyStopping(Section):
+    """When a candidate's training is given up; the baseline and the controls never are.
+
+    `rule`: `curve`, once its learning curve leads to expect that it does not reach the front, of
+    which it is wrong for at most the part `risk` of those that would; `halving`: at the epochs
+    `grace_epochs` times powers of `reduction` the best in `reduction` go on; `patience`: after so
+    many epochs without an improvement of at least `min_improvement` of the validation accuracy (a
+    fraction). None acts before `grace_epochs` epochs are done.
+    """
+
+    rule: Literal["curve", "halving", "patience", "none"] = "curve"
+    risk: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    reduction: Annotated[int, Field(ge=2, le=100)] = 3
+    patience: PositiveInt = 5
+    min_improvement: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    grace_epochs: PositiveInt = 1
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """The rule, and the options that have an effect with it."""
+        keys = {
+            "curve": ("risk", "grace_epochs"),
+            "halving": ("reduction", "grace_epochs"),
+            "patience": ("patience", "min_improvement", "grace_epochs"),
+            "none": (),
+        }[self.rule]
+        return {"rule": self.rule, **{key: getattr(self, key) for key in keys}}
+
+    @model_validator(mode="after")
+    def _no_others(self) -> Self:
+        for key in sorted(self.model_fields_set - self.effective.keys()):
+            raise ValueError(f"{key} has no effect with the rule {self.rule}")
+        return self
+
+
+def _rule_alone(given: object) -> object:
+    return {"rule": given} if isinstance(given, str) else given
+
+
 class SearchConfig(Section):
     """How the space is searched.
 
@@ -87,6 +126,7 @@ class SearchConfig(Section):
 
     sampler: SamplerName = "ehvi"
     min_gain: Annotated[float, Field(gt=0, lt=1)] | None = None
+    early_stopping: Annotated[EarlyStopping, BeforeValidator(_rule_alone)] = EarlyStopping()
     trials: PositiveInt | None = None
     workers: Annotated[int, Field(ge=1, le=4096)] | None = None
     gpus_per_trial: Annotated[float, Field(ge=0, le=64), AfterValidator(_gpu_share)] = 0.0
@@ -126,6 +166,7 @@ class SpaceFile(Section):
             "timeout_minutes",
             "sampler",
             "min_gain",
+            "early_stopping",
         ):
             del value["search"][free]
         value["device"] = "gpu" if self.search.gpus_per_trial else "cpu"

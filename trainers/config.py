@@ -67,22 +67,6 @@ class DataConfig(Section):
     augmentation: Augmentation = Augmentation()
 
 
-class EarlyStopping(Section):
-    """When a candidate's training is given up; the baseline and the controls never are.
-
-    `patience`: epochs without an improvement of at least `min_improvement` of the validation
-    accuracy (a fraction); `None` switches it off. `dominated`: give up a candidate that, at the
-    same epoch, was more than `margin` less accurate than a fully trained one that costs no more
-    in any objective. Neither acts before `grace_epochs` epochs are done.
-    """
-
-    patience: PositiveInt | None = None
-    min_improvement: Fraction = 0.001
-    dominated: bool = True
-    margin: Fraction = 0.02
-    grace_epochs: PositiveInt = 1
-
-
 class LatencyConfig(Section):
     """How a candidate's latency is measured, beside that of the plain backbone.
 
@@ -150,7 +134,6 @@ class TrainingConfig(Section):
     norm_bias_factor: Annotated[float, Field(gt=0, le=1000)] = 1.0
     average: Fraction = 0.0
     precision: Precision = "auto"
-    early_stopping: EarlyStopping = EarlyStopping()
     start: Annotated[str, BeforeValidator(_word_or_file)] = SCRATCH
     warm: WarmStart = WarmStart()
 

@@ -2,11 +2,34 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 FEWEST = 4  # whole curves before anything is said
 SLOPE_SD = 0.5  # how far from 1 the slope of final over present losses usually is
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The loss at the end of a curve: `mean`, and `deviation` times a t of `freedom` degrees."""
+
+    mean: float
+    deviation: float
+    freedom: int
+
+    def chance_below(self, wanted: float) -> float:
+        """How likely the curve ends at `wanted` or below."""
+        if self.deviation == 0:
+            return float(self.mean <= wanted)
+        return float(stats.t.cdf((wanted - self.mean) / self.deviation, self.freedom))
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval that holds the end in 95 of 100 cases."""
+        return self.deviation * float(stats.t.ppf((1 + COVERAGE) / 2, self.freedom))
 
 
 class Curves:
@@ -14,23 +37,24 @@ class Curves:
 
     `whole`: losses epoch by epoch of trainings that were not given up, the last epoch's last. The
     final loss is taken to be that of the epoch, plus a constant, with a slope near 1 that few
-    curves cannot move far (a ridge), plus normal noise.
+    curves cannot move far (a ridge), plus normal noise. That the worst were given up before their
+    end does not bias a regression on what they were given up for.
     """
 
     def __init__(self, whole: Sequence[Sequence[float]]) -> None:
         self._epochs = max((len(curve) for curve in whole), default=0)
         self._whole = np.array([c for c in whole if len(c) == self._epochs])
 
-    def final(self, curve: Sequence[float]) -> tuple[float, float] | None:
-        """Mean and standard deviation of the loss at the end; None where too little is known.
+    def expected(self, curve: Sequence[float]) -> Expected | None:
+        """The loss at the end of a curve of at least one epoch; None where too little is known.
 
-        `curve` are the losses so far, at least one; a whole curve has a deviation of 0.
+        A whole curve ends at its end.
         """
         many, epoch = len(self._whole), len(curve)
         if not many or not epoch:
             return None
         if epoch >= self._epochs:
-            return curve[-1], 0.0
+            return Expected(curve[-1], 0.0, many)
         if many < FEWEST:
             return None
         present, final = self._whole[:, epoch - 1], self._whole[:, -1]
@@ -46,4 +70,4 @@ class Curves:
         ahead = curve[-1] - centre
         mean = curve[-1] + float(gained.mean()) + tilt * ahead
         doubt = 1 + 1 / many + (ahead**2 / spread if spread else 0.0)
-        return mean, math.sqrt(noise * doubt)
+        return Expected(mean, math.sqrt(noise * doubt), many - 2)

@@ -60,8 +60,7 @@ def _observation(
         accuracy, *costs = trial.values
         return Observation(candidate, tuple(costs), loss(accuracy))
     running = not trial.state.is_finished()
-    estimate = curves.final(curve_of(trial))
-    if estimate is None:
+    end = curves.expected(curve_of(trial))
+    if end is None:
         return Observation(candidate, domain.costs(candidate)) if running else None
-    value, deviation = estimate
-    return Observation(candidate, domain.costs(candidate), value, deviation**2, running)
+    return Observation(candidate, domain.costs(candidate), end.mean, end.deviation**2, running)

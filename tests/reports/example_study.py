@@ -48,7 +48,6 @@ SPACE: dict[str, Any] = {
         "milestones": [0.3, 0.6, 0.9],
         "epochs": EPOCHS,
         "batch_size": 128,
-        "early_stopping": {"patience": None, "dominated": True, "margin": 0.02},
     },
     "objectives": {
         "minimize": ["params", "latency_ms"],
@@ -128,7 +127,16 @@ def fill(ledger: Ledger) -> None:
     """Twelve trials of every state and role, one of them with a name."""
     ledger.note("machine", {"processor": "Example CPU", "cores": 4, "paddle": "3.3.1"})
     ledger.note("data", {"name": "cifar10", "checksum": "0123abcd", "split_sha256": "4567ef"})
-    ledger.note("search", {"trials": 12, "workers": 2, "sampler": "tpe", "timeout_minutes": None})
+    ledger.note(
+        "search",
+        {
+            "trials": 12,
+            "workers": 2,
+            "sampler": "ehvi",
+            "early_stopping": {"rule": "curve", "risk": 0.05, "grace_epochs": 1},
+            "timeout_minutes": None,
+        },
+    )
     ledger.note("source", "spaces/example.yaml")
     ledger.note("command", "python run_search.py spaces/example.yaml")
     ledger.note("architectures", 11305)

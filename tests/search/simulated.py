@@ -27,9 +27,9 @@ placement:
     se: {reduction: [2, 4]}
     gc: {ratio: 0.5, fusion: [add, mul]}
     bridge: {reduction: 4}
-training: {epochs: 3, early_stopping: {dominated: false}}
+training: {epochs: 3}
 latency: {measure: every}
-search: {trials: 8}
+search: {trials: 8, early_stopping: none}
 """
 # Two slots of two blocks each, one placement at most: four architectures and the plain backbone.
 TINY = (

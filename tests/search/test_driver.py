@@ -141,7 +141,7 @@ def test_answers_after_the_end_are_ignored(space: Space) -> None:
 
 
 def test_stopped_trials_keep_their_curve_and_stay_off_the_front() -> None:
-    rules = "training.early_stopping={patience: 1, grace_epochs: 1, dominated: false}"
+    rules = "search.early_stopping={rule: patience, patience: 1}"
 
     def flat(task: Task) -> Iterator[Answer]:
         yield measured(1.0)
@@ -155,15 +155,31 @@ def test_stopped_trials_keep_their_curve_and_stay_off_the_front() -> None:
     assert members == [executor.driver.trials[0]]
 
 
-def test_dominated_candidates_are_stopped_against_the_baseline() -> None:
+def test_candidates_behind_are_stopped_and_the_baseline_is_not() -> None:
     def worse(task: Task) -> Iterator[Answer]:
         yield measured(2.0 if attention(task) else 1.0)
         yield from (epoch(number, 0.1 if attention(task) else 0.5) for number in (1, 2, 3))
 
-    executor = searched("training.early_stopping={dominated: true}", simulation=worse)
-    candidates = executor.driver.trials[2:]
-    assert {trial.state for trial in candidates} == {State.STOPPED}
-    assert all("trial 0" in trial.reason and len(trial.curve) == 1 for trial in candidates)
+    trials = searched("search.early_stopping=halving", simulation=worse).driver.trials
+    assert {trial.state for trial in trials[:2]} == {State.COMPLETE}
+    assert {trial.state for trial in trials[2:]} == {State.STOPPED}
+    assert all("halving" in t.reason and len(t.curve) == 1 for t in trials[2:])
+
+
+def test_what_will_not_reach_the_front_is_stopped() -> None:
+    """From the fifth whole curve on; the plain backbone is the cheapest and good enough."""
+
+    def worse(task: Task) -> Iterator[Answer]:
+        yield measured(2.0 if attention(task) else 1.0)
+        final = 0.2 + 0.1 * chance(task) if attention(task) else 0.9
+        yield from (epoch(number, final - 0.05 * (3 - number)) for number in (1, 2, 3))
+
+    rule = "search.early_stopping={rule: curve, risk: 0.1}"
+    trials = searched(rule, "search.trials=12", simulation=worse).driver.trials
+    assert [trial.state for trial in trials[:4]] == [State.COMPLETE] * 4
+    late = trials[4:]
+    assert {trial.state for trial in late} == {State.STOPPED}
+    assert all("trial 0" in trial.reason and len(trial.curve) == 1 for trial in late)
 
 
 def test_a_space_smaller_than_the_trials_ends_the_search() -> None:

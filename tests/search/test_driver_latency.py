@@ -20,6 +20,7 @@ MANY = (
     "latency.measure=front",
     "latency.predicted_within=0.05",
     f"search.trials={TRIALS}",
+    "search.sampler=random",
     "placement.stages=[2, 3, 4]",
     "placement.attention={se: {reduction: [2, 4]}, gc: {ratio: 0.5, fusion: [add, mul]}}",
 )

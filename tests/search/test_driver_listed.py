@@ -32,7 +32,8 @@ from trainers.messages import Answer, Task
 HEAD = """\
 backbone: {width: 0.0625}
 data: {image_size: 16}
-training: {epochs: 3, early_stopping: {dominated: false}}
+training: {epochs: 3}
+search: {early_stopping: none}
 """
 SE_LAST = "{stage4.block2.before_add: {se: {reduction: 2}}}"
 SE_EARLY = "{stage1.block1.before_add: {se: {reduction: 2}}}"
@@ -216,7 +217,7 @@ def test_listed_candidates_that_fail_are_not_replaced() -> None:
 
 
 def test_listed_candidates_are_stopped_early_like_others() -> None:
-    rules = "training.early_stopping={dominated: true, margin: 0.01}"
+    rules = "search.early_stopping={rule: halving, reduction: 9}"
 
     def worse(task: Task) -> Iterator[Answer]:
         plain = not task.architecture.placements

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from simulated import epoch
 
 from models.architecture import Architecture, Backbone
-from search.early_stopping import reason_to_stop, stands_still
+from search.early_stopping import reason_to_stop
+from search.space_file import EarlyStopping, SearchConfig
 from search.trial import Role, State, Trial
-from trainers.config import EarlyStopping
 
 COSTS = ("params", "latency_ms")
 
@@ -35,15 +36,18 @@ def trial(*accuracies: float, number: int = 1, **more: object) -> Trial:
 
 
 def done(*accuracies: float, **more: object) -> Trial:
-    return trial(*accuracies, number=7, **({"state": State.COMPLETE} | more))
+    return trial(*accuracies, **({"state": State.COMPLETE} | more))
 
 
-def rules(**given: object) -> EarlyStopping:
-    return EarlyStopping.model_validate(given)
+def rules(rule: str, **given: object) -> EarlyStopping:
+    return EarlyStopping.model_validate({"rule": rule, **given})
 
 
-def stopped(mine: Trial, *others: Trial, **given: object) -> str | None:
-    return reason_to_stop(mine, others, rules(**given), COSTS)
+def stopped(rule: str, mine: Trial, *others: Trial, **given: object) -> str | None:
+    return reason_to_stop(mine, others, rules(rule, **given), COSTS)
+
+
+# By patience.
 
 
 @pytest.mark.parametrize(
@@ -61,44 +65,46 @@ def stopped(mine: Trial, *others: Trial, **given: object) -> str | None:
     ],
 )
 def test_patience_of_two_epochs(accuracies: tuple[float, ...], still: bool) -> None:
-    with_patience = rules(patience=2, min_improvement=0.01)
-    reason = stands_still(trial(*accuracies).curve, with_patience)
+    reason = stopped("patience", trial(*accuracies), patience=2, min_improvement=0.01)
     assert (reason is not None) == still
     assert reason is None or reason.startswith("patience: no improvement in 2 epochs over 0.")
 
 
-def test_without_patience_a_flat_curve_goes_on() -> None:
-    assert stands_still(trial(*[0.5] * 50).curve, rules(patience=None)) is None
-    assert stopped(trial(*[0.5] * 50)) is None
+# By its curve.
+
+GOOD = [0.55, 0.6, 0.65, 0.7, 0.58, 0.63]  # final accuracies of others, which gain 0.1 an epoch
 
 
-def test_grace_epochs_come_first() -> None:
-    flat = {"patience": 1, "grace_epochs": 4, "min_improvement": 0.01}
-    assert stopped(trial(0.5, 0.5, 0.5), **flat) is None
-    assert stopped(trial(0.5, 0.5, 0.5, 0.5), **flat) is not None
-    better = done(0.9, 0.9, 0.9, 0.9)
-    assert stopped(trial(0.5, 0.5), better, grace_epochs=3) is None
-    assert stopped(trial(0.5, 0.6, 0.7), better, grace_epochs=3) is not None
+def curve(final: float, epochs: int = 9) -> list[float]:
+    """A curve of nine epochs that ends at `final`, so far."""
+    return [final - 0.02 * (9 - epoch) for epoch in range(1, epochs + 1)]
 
 
-def test_dominated_at_the_same_epoch() -> None:
-    reason = stopped(trial(0.3), done(0.5, 0.9))
+def whole(*finals: float, **more: object) -> list[Trial]:
+    return [done(*curve(final), number=10 + number, **more) for number, final in enumerate(finals)]
+
+
+def test_a_curve_that_leads_below_the_front() -> None:
+    reason = stopped("curve", trial(*curve(0.5, 2)), *whole(*GOOD))
     assert reason is not None
-    assert "0.3000 in epoch 1" in reason
-    assert "trial 7" in reason
-    assert "0.5000" in reason
-    assert stopped(trial(0.49), done(0.5, 0.9)) is None, "within the margin"
-    assert stopped(trial(0.6), done(0.5, 0.9)) is None, "better at this epoch"
-    assert stopped(trial(0.6, 0.6), done(0.5, 0.9)) is not None
+    assert reason.startswith("curve: 0.3600 in epoch 2 leads to expect 0.")
+    assert "trial 13, which costs no more, has 0.7000" in reason
 
 
-def test_the_margin_is_exclusive() -> None:
-    assert stopped(trial(0.25), done(0.5), margin=0.25) is None
-    assert stopped(trial(0.25), done(0.5), margin=0.2) is not None
+@pytest.mark.parametrize("final", [0.7, 0.72, 0.9])
+def test_a_curve_that_may_reach_the_front_goes_on(final: float) -> None:
+    assert stopped("curve", trial(*curve(final, 2)), *whole(*GOOD)) is None
+
+
+def test_without_four_whole_curves_nothing_is_expected() -> None:
+    poor = trial(*curve(0.3, 2))
+    assert stopped("curve", poor, *whole(*GOOD[:3])) is None
+    assert stopped("curve", poor, *whole(*GOOD[:3]), *whole(0.9, state=State.STOPPED)) is None
+    assert stopped("curve", poor, *whole(*GOOD[:4])) is not None
 
 
 @pytest.mark.parametrize(
-    ("other", "stops"),
+    ("best", "stops"),
     [
         ({}, True),
         ({"params": 99, "latency_ms": 4.9}, True),
@@ -107,28 +113,115 @@ def test_the_margin_is_exclusive() -> None:
         ({"params": 1, "latency_ms": 5.1}, False),
         ({"latency_ms": None}, False),
         ({"macs": 10**9}, True),
+        ({"over_budget": (("max_params", 1.5),)}, False),
     ],
 )
-def test_only_by_one_that_costs_no_more(other: dict[str, object], stops: bool) -> None:
-    assert (stopped(trial(0.3), done(0.9, **other)) is not None) == stops
+def test_the_front_is_of_those_that_cost_no_more(best: dict[str, object], stops: bool) -> None:
+    """0.6 is below the best, 0.7, and above all others."""
+    others = whole(*[0.5] * 6, params=1)
+    noisy = [replace(other, curve=trial(*curve(0.5 + 0.001 * n)).curve)
+             for n, other in enumerate(others)]  # fmt: skip
+    reason = stopped("curve", trial(*curve(0.6, 8)), *noisy, *whole(0.7, **best))
+    assert (reason is not None) == stops
+
+
+def test_where_nothing_costs_less_there_is_a_place_on_the_front() -> None:
+    assert stopped("curve", trial(*curve(0.1, 8), params=1), *whole(*GOOD)) is None
+
+
+def test_risk_is_shared_out_between_epochs() -> None:
+    """A chance of about 2 % is too small where there is one question, not where there are eight."""
+    rng = np.random.default_rng(0)
+    others = [
+        done(*curve(0.5 + 0.01 * rng.normal())[:-1], 0.5 + 0.02 * rng.normal(), number=10 + n)
+        for n in range(60)
+    ]
+    poor = trial(*curve(0.5, 8))
+    assert stopped("curve", poor, *others, grace_epochs=8) is not None
+    assert stopped("curve", poor, *others, grace_epochs=1) is None
+
+
+def test_front_members_are_lost_more_rarely_than_said() -> None:
+    """Curves as the rule takes them to be: of those that would reach the front few are given up."""
+    rng = np.random.default_rng(1)
+    lost = reached = 0
+    for _ in range(400):
+        finals = 0.5 + 0.03 * rng.normal(size=13)
+        noisy = [
+            [final - 0.02 * (9 - e) + 0.01 * rng.normal() * (e < 9) for e in range(1, 10)]
+            for final in finals
+        ]
+        others = [done(*values, number=10 + n) for n, values in enumerate(noisy[1:])]
+        if finals[0] < finals[1:].max():
+            continue
+        reached += 1
+        lost += any(
+            stopped("curve", trial(*noisy[0][:epochs]), *others, risk=0.2) for epochs in range(1, 9)
+        )
+    assert reached > 20
+    assert lost / reached < 0.2
+
+
+# By successive halving.
+
+
+def rivals(*accuracies: float, **more: object) -> list[Trial]:
+    return [trial(value, number=20 + n, **more) for n, value in enumerate(accuracies)]
+
+
+def test_the_best_part_goes_on() -> None:
+    others = rivals(0.1, 0.2, 0.3, 0.4, 0.5)
+    reason = stopped("halving", trial(0.35), *others, reduction=3)
+    assert reason == "halving: 2 of 6 are ahead of it in epoch 1, 2 go on"
+    assert stopped("halving", trial(0.45), *others, reduction=3) is None
+    assert stopped("halving", trial(0.45), *others, reduction=6) is not None
+    assert stopped("halving", trial(0.1), reduction=3) is None, "the first goes on"
+
+
+def test_rank_is_that_of_fronts() -> None:
+    """Ten that are better and cost more are not ahead."""
+    others = rivals(*[0.5] * 10, params=200)
+    assert stopped("halving", trial(0.1), *others) is None
+    assert stopped("halving", trial(0.1), *rivals(*[0.5] * 10, params=90)) is not None
+
+
+def test_it_is_asked_at_rungs_only() -> None:
+    others = [trial(*[0.5] * 9, number=20 + n) for n in range(6)]
+    asked = {"rule": "halving", "grace_epochs": 2, "reduction": 2}
+    found = [
+        epochs
+        for epochs in range(1, 9)
+        if reason_to_stop(
+            trial(*[0.1] * epochs), others, EarlyStopping.model_validate(asked), COSTS
+        )
+    ]
+    assert found == [2, 4, 8]
+    assert stopped("halving", trial(0.1), *rivals(0.5, latency_ms=None)) is None
+
+
+# All of them.
+
+
+@pytest.mark.parametrize("rule", ["curve", "halving", "patience", "none"])
+def test_neither_too_early_nor_at_the_end(rule: str) -> None:
+    others, poor = whole(*GOOD), [0.1] * 9
+    grace = {} if rule == "none" else {"grace_epochs": 3}
+    assert stopped(rule, trial(*poor[:2]), *others, **grace) is None
+    assert stopped(rule, trial(*poor), *others, **grace) is None, "it is trained already"
+    late = [stopped(rule, trial(*poor[:n]), *others, **grace) for n in range(3, 9)]
+    assert any(late) == (rule != "none")
+
+
+@pytest.mark.parametrize("rule", ["curve", "halving", "patience", "none"])
+def test_a_word_is_a_rule(rule: str) -> None:
+    assert SearchConfig.model_validate({"early_stopping": rule}).early_stopping.rule == rule
 
 
 @pytest.mark.parametrize(
-    "other",
-    [
-        {"state": State.RUNNING},
-        {"state": State.STOPPED},
-        {"state": State.FAILED},
-        {"over_budget": (("max_params", 1.5),)},
-    ],
+    ("rule", "key"),
+    [("curve", "patience"), ("halving", "risk"), ("patience", "reduction"), ("none", "risk")],
 )
-def test_only_by_one_that_is_fully_trained_and_feasible(other: dict[str, object]) -> None:
-    assert stopped(trial(0.3), done(0.9, **other)) is None
-
-
-def test_switched_off() -> None:
-    assert stopped(trial(0.3), done(0.9), dominated=False) is None
-
-
-def test_a_shorter_curve_compares_with_nothing() -> None:
-    assert stopped(trial(0.1, 0.1), done(0.9)) is None
+def test_what_has_no_effect_is_refused(rule: str, key: str) -> None:
+    value = 0.1 if key == "risk" else 3
+    with pytest.raises(ValueError, match=f"{key} has no effect with the rule {rule}"):
+        rules(rule, **{key: value})

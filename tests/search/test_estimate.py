@@ -165,9 +165,9 @@ def test_an_estimate(space: Space) -> None:
     assert made.timeout is None
     assert not made.gpu_sized
     assert not made.at_most, "nothing is stopped early here"
-    stops = make_space("training.early_stopping.patience=1")
+    stops = make_space("search.early_stopping=curve")
     assert estimate(stops, WORK, COST).at_most
-    late = make_space("training.early_stopping={patience: 1, grace_epochs: 5}")
+    late = make_space("search.early_stopping={rule: curve, grace_epochs: 5}")
     assert not estimate(late, WORK, COST).at_most
 
 

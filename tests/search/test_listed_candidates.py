@@ -12,6 +12,7 @@ from search.candidates import count_architectures, every_architecture
 from search.space import Space
 
 HEAD = "backbone: {width: 0.0625}\ndata: {image_size: 8}\ntraining: {epochs: 3}\n"
+WITHOUT_TRIALS = SPACE.replace("trials: 8, ", "")
 ONLY = f"""{HEAD}
 candidates:
   early: {{stage1.last.before_add: {{se: {{reduction: 2}}}}}}
@@ -155,10 +156,10 @@ def many(count: int) -> list[str]:
         ),
         (listing("a: {stage1.all.before_add: residual}", text=HEAD), 2 + 1),
         # Beside `placement`: fifty, or as many as are listed.
-        (listing(*many(3), text=SPACE.replace("{trials: 8}", "{}")), 50),
-        (listing(*many(48), text=SPACE.replace("{trials: 8}", "{}")), 50),
-        (listing(*many(49), text=SPACE.replace("{trials: 8}", "{}")), 51),
-        (listing(*many(60), "plain: {}", text=SPACE.replace("{trials: 8}", "{}")), 62),
+        (listing(*many(3), text=WITHOUT_TRIALS), 50),
+        (listing(*many(48), text=WITHOUT_TRIALS), 50),
+        (listing(*many(49), text=WITHOUT_TRIALS), 51),
+        (listing(*many(60), "plain: {}", text=WITHOUT_TRIALS), 62),
         # What is given counts, be it less than what is listed.
         (listing(*many(20)), 8),
         (listing(*many(20), text=HEAD + "search: {trials: 1}\n"), 1),

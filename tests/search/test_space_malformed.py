@@ -95,7 +95,7 @@ CASES = {
     "unknown key": at(12, "  trails: 8", "search.trails", 'did you mean "trials"', "sampler"),
     "unknown backbone key": at(1, "backbone: {with: 1}", "backbone.with", '"width"'),
     "unknown deep key": at(
-        9, "training: {early_stopping: {patiense: 1}}", "early_stopping.patiense", '"patience"'
+        12, "  early_stopping: {patiense: 1}", "early_stopping.patiense", '"patience"'
     ),
     "unknown augmentation": at(2, "data: {augmentation: {flips: true}}", '"flip"', "cutout"),
     "word for number": at(9, "training: {epochs: three}", EPOCHS, "'three'", "integer"),

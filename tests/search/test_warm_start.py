@@ -258,7 +258,7 @@ def test_killed_between_the_weights_and_the_end_of_the_origin(
 
 def test_trainings_from_scratch_dominate_nobody() -> None:
     """They were trained longer, by another recipe."""
-    rules = "training.early_stopping={dominated: true, margin: 0.0, grace_epochs: 1}"
+    rules = "search.early_stopping={rule: curve, risk: 0.4}"
     space = make_space(*WARM, rules, "objectives.minimize=[params]", "training.warm.epochs=5")
 
     def flat(task: Task) -> Iterator[Answer]:
