@@ -13,8 +13,8 @@ from models.cost import Cost
 from search.candidates import choose, count_sampled, distributions, every_architecture
 from search.latencies import Latencies
 from search.ledger import CANDIDATE
-from search.sampling.domain import Features, Key
-from search.sampling.encoder import combined
+from search.placement_features import LEVELS, PlacementFeatures
+from search.sampling.domain import Features
 from search.space import Space
 
 
@@ -25,24 +25,14 @@ class PlacementDomain:
     once it is known, and until then latencies are ratios to it.
     """
 
-    levels = (
-        "count",  # how many placements
-        "type",
-        "type, stage",
-        "type, position",
-        "type, slot",
-        "slot",
-        "option",  # of a type: its value of one option
-        "block",  # the type with all its options
-        "block, slot",
-    )
+    levels = LEVELS
 
     def __init__(
         self, space: Space, latencies: Latencies, reference_ms: Callable[[], float | None]
     ) -> None:
         self._space, self._latencies, self._reference_ms = space, latencies, reference_ms
         self._image_size = space.file.data.image_size
-        self._features: dict[Placement, Features] = {}
+        self._described = PlacementFeatures()
         self._added: dict[Placement, Cost] = {}
         self._by_id: dict[str, Architecture] = {}
 
@@ -106,7 +96,7 @@ class PlacementDomain:
 
     def features(self, candidate: Architecture) -> Features:
         """The sum of what its placements have in common with others."""
-        return combined([self._of_placement(placement) for placement in candidate.placements])
+        return self._described.features(candidate)
 
     def _latency_ms(self, candidate: Architecture) -> tuple[float, float]:
         ratio, doubt = self._latencies.estimate(candidate)
@@ -124,28 +114,6 @@ class PlacementDomain:
             shape = build.plan(candidate, self._image_size).slots[placement.slot]
             added = self._added[placement] = build.block_cost(placement.block, shape)
         return added
-
-    def _of_placement(self, placement: Placement) -> Features:
-        found = self._features.get(placement)
-        if found is None:
-            found = self._features[placement] = _features(placement)
-        return found
-
-
-def _features(placement: Placement) -> dict[Key, float]:
-    slot, block = placement.slot, placement.block
-    keys: list[Key] = [
-        ("count", None),
-        ("type", block.name),
-        ("type, stage", (block.name, slot.stage)),
-        ("type, position", (block.name, slot.position)),
-        ("type, slot", (block.name, slot)),
-        ("slot", slot),
-        *(("option", (block.name, *option)) for option in block.options),
-        ("block", block),
-        ("block, slot", placement),
-    ]
-    return dict.fromkeys(keys, 1.0)
 
 
 class _Reciter:

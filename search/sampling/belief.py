@@ -7,7 +7,7 @@ import moocore
 import numpy as np
 from numpy.typing import NDArray
 
-from search.sampling.domain import Candidate
+from search.sampling.domain import Candidate, Domain
 from search.sampling.encoder import Encoder, Vocabulary
 from search.sampling.hypervolume_gain import HypervolumeGain
 from search.sampling.observations import Observation
@@ -27,11 +27,13 @@ class Belief(Generic[Candidate]):
 
     def __init__(
         self,
+        domain: Domain[Candidate],
         vocabulary: Vocabulary[Candidate],
         seen: Sequence[Observation[Candidate]],
         parameters: Parameters | None = None,
     ) -> None:
-        self._domain, self._seen = vocabulary.domain, seen
+        self._domain, self._seen = domain, seen
+        self._costed: tuple[Sequence[Candidate], Array] = ((), np.zeros(0))
         known = [each for each in seen if each.loss is not None]
         begun = [each for each in seen if each.loss is None]
         costs = np.array([each.costs for each in known])
@@ -90,7 +92,10 @@ class Belief(Generic[Candidate]):
         return self._front.expected(np.log(costs), means, deviations)
 
     def _costs(self, candidates: Sequence[Candidate]) -> Array:
-        return np.array([self._domain.costs(candidate) for candidate in candidates])
+        if candidates is not self._costed[0]:  # the pool's beginning is asked for twice
+            costs = np.array([self._domain.costs(candidate) for candidate in candidates])
+            self._costed = (candidates, costs)
+        return self._costed[1]
 
     def _rows(self, seen: Sequence[Observation[Candidate]]) -> Array:
         costs = np.array([each.costs for each in seen])

@@ -12,6 +12,7 @@ Key = tuple[str, Hashable]
 Features = Mapping[Key, float]
 
 Candidate = TypeVar("Candidate", bound=Hashable)
+Candidate_contra = TypeVar("Candidate_contra", bound=Hashable, contravariant=True)
 
 
 class Chooser(Protocol):
@@ -24,7 +25,18 @@ class Chooser(Protocol):
         """One of `choices`."""
 
 
-class Domain(Protocol[Candidate]):
+class Described(Protocol[Candidate_contra]):
+    """What candidates have in common, beside their costs."""
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels of features, in an order that is always the same."""
+
+    def features(self, candidate: Candidate_contra) -> Features:
+        """The features of one; their levels are among `levels`."""
+
+
+class Domain(Described[Candidate], Protocol[Candidate]):
     """Candidates that are chosen parameter by parameter, and what is known before any training.
 
     Equal candidates are equal values, however they were chosen. Costs have the order of a study's
@@ -57,10 +69,3 @@ class Domain(Protocol[Candidate]):
 
     def allowed(self, candidate: Candidate) -> bool:
         """Whether it may be within every budget."""
-
-    def features(self, candidate: Candidate) -> Features:
-        """What it has in common with others, beside its costs; the levels are `levels`."""
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """The levels of features, in an order that is always the same."""

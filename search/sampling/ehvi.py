@@ -62,7 +62,7 @@ class EHVISampler(WholeSampler[Candidate]):
         held: Collection[Candidate],
         rng: np.random.Generator,
     ) -> list[Candidate]:
-        belief = Belief(self._vocabulary, seen[-MOST:], self._parameters(known))
+        belief = Belief(self.domain, self._vocabulary, seen[-MOST:], self._parameters(known))
         belief.compare_with([])
         start = self._pool.start(held, belief.best, rng)
         if not start:
@@ -79,5 +79,5 @@ class EHVISampler(WholeSampler[Candidate]):
             many = more
         by = known[max(0, many - MOST_FITTED) : many]
         if self._fitted is None or self._fitted[0] != by:
-            self._fitted = (by, Belief(self._vocabulary, by).parameters)
+            self._fitted = (by, Belief(self.domain, self._vocabulary, by).parameters)
         return self._fitted[1]

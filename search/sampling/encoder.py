@@ -7,9 +7,7 @@ from typing import Generic
 import numpy as np
 from numpy.typing import NDArray
 
-from search.sampling.domain import Candidate, Domain, Features, Key
-
-COSTS = "costs"
+from search.sampling.domain import Candidate, Described, Features, Key
 
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
@@ -18,16 +16,17 @@ Numbers = NDArray[np.intp]
 class Vocabulary(Generic[Candidate]):
     """Numbers for the features of a domain's candidates, in the order in which they turn up."""
 
-    def __init__(self, domain: Domain[Candidate]) -> None:
-        self.domain = domain
+    def __init__(self, described: Described[Candidate]) -> None:
+        self._described = described
         self._number: dict[Key, int] = {}
         self._levels: list[int] = []
         self._known: dict[Candidate, tuple[Numbers, Array]] = {}
-        self._level = {level: index for index, level in enumerate(domain.levels)}
+        self.many_levels = len(described.levels)
+        self._level = {level: index for index, level in enumerate(described.levels)}
 
     @property
     def levels(self) -> Numbers:
-        """The level of every number, as an index into those of the domain."""
+        """The level of every number, as an index into `Described.levels`."""
         return np.array(self._levels, dtype=np.intp)
 
     def numbers(self, candidates: Sequence[Candidate]) -> tuple[Numbers, Numbers, Array]:
@@ -40,7 +39,7 @@ class Vocabulary(Generic[Candidate]):
         return rows, numbers, values
 
     def _learn(self, candidate: Candidate) -> tuple[Numbers, Array]:
-        features = self.domain.features(candidate)
+        features = self._described.features(candidate)
         for key in features:
             if key not in self._number:
                 self._number[key] = len(self._levels)
@@ -55,7 +54,7 @@ class Encoder(Generic[Candidate]):
 
     A feature that none of these has still keeps a candidate apart from them: each level has a
     column more for the root of the sum of squares of such features. `level_of` gives the level
-    of every column as an index into those of the domain, after which come the costs: `costs`
+    of every column as an index into `Described.levels`, after which come the costs: `costs`
     [n, d] are those of `learned`, and costs count by their logarithms, standardised by these.
     """
 
@@ -68,7 +67,7 @@ class Encoder(Generic[Candidate]):
         logs = np.log(costs)
         spread = logs.std(0)
         self._centre, self._spread = logs.mean(0), np.where(spread > 0, spread, 1.0)
-        levels = len(vocabulary.domain.levels)
+        levels = vocabulary.many_levels
         of_costs = np.full(costs.shape[1], levels)
         self.level_of: Numbers = np.concatenate(
             [vocabulary.levels[self._numbers], np.arange(levels), of_costs]
@@ -84,7 +83,7 @@ class Encoder(Generic[Candidate]):
         columns[seen] = np.searchsorted(self._numbers, numbers[seen])
         rows = np.zeros((len(candidates), len(self.level_of)))
         np.add.at(rows, (at, columns), np.where(seen, values, values**2))
-        unseen = slice(known, known + len(self._vocabulary.domain.levels))
+        unseen = slice(known, known + self._vocabulary.many_levels)
         rows[:, unseen] = np.sqrt(rows[:, unseen])
         rows[:, unseen.stop :] = (np.log(costs) - self._centre) / self._spread
         return rows

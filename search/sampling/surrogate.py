@@ -23,7 +23,7 @@ PRIOR = {"scale": 0.37, "linear": 0.3, "curved": 0.5, "noise": 0.05}
 SPREAD = 1.0  # standard deviation of the logarithms around these
 BOUNDS = (1e-3, 50.0)
 STEPS = 40  # of the search for the likeliest
-BLOCK = 512  # rows that are predicted at a time, so that their covariances stay in the cache
+BLOCK = 128  # rows that are predicted at a time, so that their covariances stay in the cache
 LEAST_UNIT = 1e-9  # spread of losses that are as good as equal
 JITTER = 1e-8  # variance that keeps equal rows apart
 
@@ -98,6 +98,13 @@ class Surrogate:
         means, deviations = (np.concatenate(parts) for parts in zip(*found, strict=True))
         variances = np.maximum(deviations**2 - self._process.kernel_.noise, JITTER)
         return self._centre + self._unit * means, self._unit * np.sqrt(variances)
+
+    def combination(self, rows: Array, weights: Array) -> tuple[float, float]:
+        """Mean and standard deviation of the weighted sum of what rows say, weights adding to 0."""
+        means, covariances = self._process.predict(rows, return_cov=True)
+        covariances = covariances - self._process.kernel_.noise * np.eye(len(rows))
+        variance = max(float(weights @ covariances @ weights), 0.0)
+        return self._unit * float(weights @ means), self._unit * variance**0.5
 
     def believing(self, rows: Array) -> Self:
         """The surrogate as it will be if the losses of `rows` turn out as it predicts them."""

@@ -1,0 +1,141 @@
+"""Which blocks and places help: what the trials of a study say, and what a model makes of them.
+
+The model is the sampler's without the costs, so that what a placement gains by its size counts as
+its own. For a property, such as "type: se", it compares every trained candidate that has it with
+itself without the placements that have it, by the fitted process; what was never trained is thus
+predicted. The plain comparison, of trials that have the property with those that do not, is
+confounded: a sampler puts what seems good beside what seems good.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from models.architecture import Architecture, Placement, option_text
+from search.placement_features import PlacementFeatures
+from search.sampling.encoder import Encoder, Vocabulary
+from search.sampling.observations import loss
+from search.sampling.surrogate import Known, Surrogate
+from search.trial import State, Trial
+
+FEWEST = 8  # trained candidates with placements, before a model is fitted
+Z_95 = 1.96
+MOST = 600  # trained candidates that the model is given, the latest; its time grows with the cube
+
+PROPERTIES: Mapping[str, Callable[[Placement], Sequence[str]]] = {
+    "type": lambda p: [p.block.name],
+    "stage": lambda p: [f"stage{p.slot.stage}"],
+    "position": lambda p: [p.slot.position],
+    "slot": lambda p: [str(p.slot)],
+    "type, stage": lambda p: [f"{p.block.name}, stage{p.slot.stage}"],
+    "type, position": lambda p: [f"{p.block.name}, {p.slot.position}"],
+    "option": lambda p: [f"{p.block.name}, {k}={option_text(v)}" for k, v in p.block.options],
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A gain in validation accuracy, a fraction, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What placements with a property are worth.
+
+    `by_model`: the gain of one such placement, in the mean over the `trials` trained candidates
+    that have it. `by_trials`: their mean accuracy less that of all others; None where either side
+    has fewer than two.
+    """
+
+    kind: str
+    value: str
+    trials: int
+    by_model: Estimate
+    by_trials: Estimate | None
+
+
+def effects(trials: Sequence[Trial]) -> list[Effect]:
+    """The effects of all properties, by kind and falling gain; none where little was trained."""
+    complete = [t for t in trials if t.state is State.COMPLETE and t.role.contends]
+    trained = complete[-MOST:]
+    if sum(bool(t.architecture.placements) for t in trained) < FEWEST:
+        return []
+    model = _Model(trained)
+    found = []
+    for kind, values in PROPERTIES.items():
+        of_kind = []
+        for value, having in _by_value(trained, values).items():
+            gain = model.gain(having, _has(kind, value))
+            of_kind.append(Effect(kind, value, len(having), gain, _raw(having, trained)))
+        found += sorted(of_kind, key=lambda each: (-each.by_model.value, each.value))
+    return found
+
+
+def _has(kind: str, value: str) -> Callable[[Placement], bool]:
+    return lambda placement: value in PROPERTIES[kind](placement)
+
+
+def _by_value(
+    trials: Sequence[Trial], values: Callable[[Placement], Sequence[str]]
+) -> dict[str, list[Trial]]:
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        of_one = (value for p in trial.architecture.placements for value in values(p))
+        for value in dict.fromkeys(of_one):
+            found.setdefault(value, []).append(trial)
+    return found
+
+
+class _Model:
+    """The process over placements alone."""
+
+    def __init__(self, trained: Sequence[Trial]) -> None:
+        architectures = [trial.architecture for trial in trained]
+        losses = np.array([loss(trial.val_accuracy or 0.0) for trial in trained])
+        self._encoder = Encoder(
+            Vocabulary(PlacementFeatures()), architectures, np.ones((len(trained), 0))
+        )
+        known = Known(self._rows(architectures), losses, np.zeros(len(trained)))
+        self._surrogate = Surrogate(known, self._encoder.level_of)
+        plain = Architecture(architectures[0].backbone)
+        means, _ = self._surrogate.predict(self._rows([plain]))
+        self._plain_error = float(np.exp(means[0]))
+
+    def gain(self, having: Sequence[Trial], chosen: Callable[[Placement], bool]) -> Estimate:
+        """What one `chosen` placement gains over its absence, in the mean over `having`."""
+        without, weights = [], []
+        for trial in having:
+            left = tuple(p for p in trial.architecture.placements if not chosen(p))
+            without.append(Architecture(trial.architecture.backbone, left))
+            removed = len(trial.architecture.placements) - len(left)
+            weights.append(1 / (removed * len(having)))
+        rows = self._rows([*(trial.architecture for trial in having), *without])
+        mean, deviation = self._surrogate.combination(
+            rows, np.array([*weights, *np.negative(weights)])
+        )
+        ends = (mean, mean - Z_95 * deviation, mean + Z_95 * deviation)
+        value, high, low = (self._plain_error * (1 - float(np.exp(end))) for end in ends)
+        return Estimate(value, low, high)
+
+    def _rows(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
+        return self._encoder.rows(architectures, np.ones((len(architectures), 0)))
+
+
+def _raw(having: Sequence[Trial], trained: Sequence[Trial]) -> Estimate | None:
+    """Welch's interval for the difference of the means."""
+    numbers = {trial.number for trial in having}
+    sides = [
+        [t.val_accuracy or 0.0 for t in trained if (t.number in numbers) == inside]
+        for inside in (True, False)
+    ]
+    if min(map(len, sides)) < 2 or all(len(set(side)) == 1 for side in sides):
+        return None
+    interval = stats.ttest_ind(*sides, equal_var=False).confidence_interval(0.95)
+    return Estimate(float(np.mean(sides[0]) - np.mean(sides[1])), interval.low, interval.high)
