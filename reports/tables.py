@@ -6,6 +6,7 @@ import pandas as pd
 
 from reports.gains import baseline_of, gain_over
 from reports.wording import latency_p90_ms
+from search.effects import Effect
 from search.front import front
 from search.trial import Trial
 
@@ -56,6 +57,17 @@ FRONT_COLUMNS: Mapping[str, str] = {
     GAIN_INTERVAL: "Float64",
     WITHIN_NOISE: "boolean",
 }
+EFFECT_COLUMNS: Mapping[str, str] = {
+    "property": "string",
+    "value": "string",
+    "trials": "Int64",
+    "model_gain": "Float64",
+    "model_low": "Float64",
+    "model_high": "Float64",
+    "trials_gain": "Float64",
+    "trials_low": "Float64",
+    "trials_high": "Float64",
+}
 
 
 def trials_table(trials: Iterable[Trial]) -> pd.DataFrame:
@@ -84,6 +96,16 @@ def front_table(
     return _frame(rows, FRONT_COLUMNS)
 
 
+def effects_table(effects: Iterable[Effect]) -> pd.DataFrame:
+    """One row per property of placements: what it is worth, with 95 % intervals.
+
+    Gains are differences of validation accuracies (fractions). `model_gain` is that of one such
+    placement by the model, in the mean over the `trials` trained candidates that have it;
+    `trials_gain` is their mean accuracy less that of all others.
+    """
+    return _frame([_effect_row(effect) for effect in effects], EFFECT_COLUMNS)
+
+
 def to_csv(table: pd.DataFrame) -> str:
     """The table as CSV text: six decimals for every number that is not a count."""
     return str(table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
@@ -95,6 +117,19 @@ def _frame(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> 
         for name, dtype in columns.items()
     }
     return pd.DataFrame(data)
+
+
+def _effect_row(effect: Effect) -> dict[str, object]:
+    row: dict[str, object] = {
+        "property": effect.kind,
+        "value": effect.value,
+        "trials": effect.trials,
+    }
+    for name, gain in (("model", effect.by_model), ("trials", effect.by_trials)):
+        row[f"{name}_gain"] = gain.value if gain else None
+        row[f"{name}_low"] = gain.low if gain else None
+        row[f"{name}_high"] = gain.high if gain else None
+    return row
 
 
 def _trial_row(trial: Trial) -> dict[str, object]:

@@ -7,7 +7,8 @@ from models.whole_file import replacing
 from reports.figures import write_figure
 from reports.markdown import PICTURE, report
 from reports.study import Study
-from reports.tables import front_table, to_csv, trials_table
+from reports.tables import effects_table, front_table, to_csv, trials_table
+from search.effects import effects
 
 FOLDER = "report"
 
@@ -24,6 +25,7 @@ def write_report(run_folder: Path) -> Path:
     texts = {
         "trials.csv": to_csv(trials_table((*study.trials, *study.scratch))),
         "pareto.csv": to_csv(front),
+        "effects.csv": to_csv(effects_table(effects(study.trials))),
         "report.md": report(study),
     }
     try:

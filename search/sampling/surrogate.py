@@ -1,11 +1,13 @@
 """What trained candidates say of others: a Gaussian process over their features.
 
 The kernel has two parts. The linear one adds up what features contribute, as a regression with
-Gaussian priors does. The curved one, exp(-d²/2) with d the distance of two rows, holds what adds
-up does not: interplay of placements, and what is peculiar to costs. Columns of one level share a
-scale. Scales, both parts' weights and the noise are the likeliest ones under `PRIOR`, a normal law
-for their logarithms, which keeps them sane where there is little to learn from. Equations are those
-of Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, as scikit-learn has them.
+Gaussian priors does. The curved one, exp(-d²/2) with d the distance of two rows, holds what does
+not add up: interplay of placements, and what is peculiar to costs. It reaches as far as rows
+usually lie apart, so that it does not take every row's noise for that row's own. Columns of one
+level share a scale. Scales, both parts' weights and the noise are the likeliest ones under `PRIOR`,
+a normal law for their logarithms, which keeps them sane where there is little to learn from.
+Equations are those of Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, as
+scikit-learn has them.
 """
 
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from scipy.optimize import minimize
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
-PRIOR = {"scale": 0.37, "linear": 0.3, "curved": 0.5, "noise": 0.05}
+PRIOR = {"scale": 0.37, "linear": 0.3, "curved": 0.5, "noise": 0.2}
 """Medians, in units of the losses' variance; of a scale, in units of a column."""
 SPREAD = 1.0  # standard deviation of the logarithms around these
 BOUNDS = (1e-3, 50.0)
@@ -54,6 +56,7 @@ class Parameters:
     theta: Array
     centre: float
     unit: float
+    reach: float
 
 
 class Surrogate:
@@ -71,7 +74,17 @@ class Surrogate:
         unit = float(np.std(known.losses)) if parameters is None else parameters.unit
         self._unit = unit if unit > LEAST_UNIT else 1.0
         scales = np.full(int(level_of.max()) + 1, PRIOR["scale"])
-        kernel = PartsKernel(level_of, scales, PRIOR["linear"], PRIOR["curved"], PRIOR["noise"])
+        self._reach = (
+            _reach(known.rows * scales[level_of]) if parameters is None else parameters.reach
+        )
+        kernel = PartsKernel(
+            level_of,
+            reach=self._reach,
+            scales=scales,
+            linear=PRIOR["linear"],
+            curved=PRIOR["curved"],
+            noise=PRIOR["noise"],
+        )
         if parameters is not None:
             kernel = kernel.clone_with_theta(parameters.theta)
         self._process = GaussianProcessRegressor(
@@ -84,7 +97,7 @@ class Surrogate:
     @property
     def parameters(self) -> Parameters:
         """Those that were given, or were found the likeliest."""
-        return Parameters(self._process.kernel_.theta, self._centre, self._unit)
+        return Parameters(self._process.kernel_.theta, self._centre, self._unit, self._reach)
 
     @property
     def noise(self) -> float:
@@ -132,15 +145,23 @@ def _likeliest(objective: Callable[..., Any], start: Array, bounds: Array) -> tu
 
 
 class PartsKernel(Kernel):
-    """`linear · <a, b> + curved · exp(-|a - b|²/2) + noise`, columns times their level's scale.
+    """`linear · <a, b> + curved · exp(-|a - b|² / 2·reach²) + noise`.
 
-    `level_of` [columns] indexes `scales`. The noise is only between a row and itself.
+    Columns are multiplied by their level's scale: `level_of` [columns] indexes `scales`. The noise
+    is only between a row and itself.
     """
 
     def __init__(
-        self, level_of: Levels, scales: Array, linear: float, curved: float, noise: float
+        self,
+        level_of: Levels,
+        *,
+        reach: float,
+        scales: Array,
+        linear: float,
+        curved: float,
+        noise: float,
     ) -> None:
-        self.level_of, self.scales = level_of, scales
+        self.level_of, self.reach, self.scales = level_of, reach, scales
         self.linear, self.curved, self.noise = linear, curved, noise
 
     @property
@@ -168,7 +189,7 @@ class PartsKernel(Kernel):
         left = X * self._of_columns
         right = left if Y is None else Y * self._of_columns
         inner = left @ right.T
-        curved = self.curved * np.exp(-0.5 * _squares(left, right, inner))
+        curved = self.curved * np.exp(-0.5 / self.reach**2 * _squares(left, right, inner))
         found = self.linear * inner + curved
         if Y is None:
             found[np.diag_indices(len(X))] += self.noise
@@ -181,7 +202,7 @@ class PartsKernel(Kernel):
             columns = rows[:, self.level_of == level]
             of_level = columns @ columns.T
             squares = _squares(columns, columns, of_level)
-            parts.append(2 * self.linear * of_level - curved * squares)
+            parts.append(2 * self.linear * of_level - curved * squares / self.reach**2)
         return np.asarray(np.stack(parts, axis=-1))
 
     def diag(self, X: Array) -> Array:  # noqa: N803
@@ -205,3 +226,10 @@ def _squares(left: Array, right: Array, inner: Array) -> Array:
     norms = [np.einsum("ij,ij->i", rows, rows) for rows in (left, right)]
     found: Array = np.maximum(norms[0][:, None] + norms[1] - 2 * inner, 0.0)
     return found
+
+
+def _reach(rows: Array) -> float:
+    """The root of the median squared distance of different rows."""
+    squares = _squares(rows, rows, rows @ rows.T)[np.triu_indices(len(rows), 1)]
+    typical = float(np.median(squares)) if len(squares) else 0.0
+    return typical**0.5 if typical > 0 else 1.0

@@ -5,7 +5,15 @@ import pytest
 from example_study import IMAGES, OBJECTIVES, architecture, trial
 
 from reports.gains import gain, half_width
-from reports.tables import FRONT_COLUMNS, TRIAL_COLUMNS, front_table, to_csv, trials_table
+from reports.tables import (
+    FRONT_COLUMNS,
+    TRIAL_COLUMNS,
+    effects_table,
+    front_table,
+    to_csv,
+    trials_table,
+)
+from search.effects import Effect, Estimate
 from search.trial import Role, State
 
 FIRST = [
@@ -96,3 +104,15 @@ def test_stopped_trials_are_never_on_the_front() -> None:
 def test_csv_has_six_decimals_and_whole_counts() -> None:
     line = to_csv(trials_table([trial(0, 0.9)])).splitlines()[1]
     assert ",0.900000,11200000," in line
+
+
+def test_effects_have_a_row_each() -> None:
+    known = Effect("type", "se", 7, Estimate(0.01, -0.005, 0.025), Estimate(0.02, 0.01, 0.03))
+    unknown = Effect("stage", "stage3", 1, Estimate(0.0, -0.1, 0.1), None)
+    lines = to_csv(effects_table([known, unknown])).splitlines()
+    assert lines[0] == (
+        "property,value,trials,model_gain,model_low,model_high,trials_gain,trials_low,trials_high"
+    )
+    assert lines[1] == "type,se,7,0.010000,-0.005000,0.025000,0.020000,0.010000,0.030000"
+    assert lines[2] == "stage,stage3,1,0.000000,-0.100000,0.100000,,,"
+    assert len(to_csv(effects_table([])).splitlines()) == 1

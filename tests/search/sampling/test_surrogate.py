@@ -9,7 +9,14 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Wh
 from search.sampling.surrogate import Known, Parameters, PartsKernel, Surrogate
 
 LEVEL_OF = np.array([0, 0, 0, 1, 1, 2])
+REACH = 1.7
 SCALES, LINEAR, CURVED, NOISE = np.array([0.7, 0.4, 1.3]), 0.6, 0.8, 0.02
+
+
+def kernel() -> PartsKernel:
+    return PartsKernel(
+        LEVEL_OF, reach=REACH, scales=SCALES, linear=LINEAR, curved=CURVED, noise=NOISE
+    )
 
 
 def rows(many: int, seed: int = 0) -> np.ndarray:
@@ -27,10 +34,10 @@ def known(many: int, noise: float = 0.0, seed: int = 0) -> Known:
 
 
 def test_the_kernel_is_the_sum_of_scikit_learns() -> None:
-    ours = PartsKernel(LEVEL_OF, SCALES, LINEAR, CURVED, NOISE)
+    ours = kernel()
     theirs = (
         ConstantKernel(LINEAR) * DotProduct(0.0, "fixed")
-        + ConstantKernel(CURVED) * RBF(1.0)
+        + ConstantKernel(CURVED) * RBF(REACH)
         + WhiteKernel(NOISE)
     )
     one, other = rows(9), rows(5, seed=1)
@@ -43,11 +50,11 @@ def test_the_kernel_is_the_sum_of_scikit_learns() -> None:
 
 def test_predictions_are_scikit_learns() -> None:
     data = known(20)
-    theta = PartsKernel(LEVEL_OF, SCALES, LINEAR, CURVED, NOISE).theta
-    parameters = Parameters(theta, float(data.losses.mean()), float(data.losses.std()))
+    theta = kernel().theta
+    parameters = Parameters(theta, float(data.losses.mean()), float(data.losses.std()), REACH)
     ours = Surrogate(data, LEVEL_OF, parameters)
     theirs = GaussianProcessRegressor(
-        ConstantKernel(LINEAR) * DotProduct(0.0, "fixed") + ConstantKernel(CURVED) * RBF(1.0),
+        ConstantKernel(LINEAR) * DotProduct(0.0, "fixed") + ConstantKernel(CURVED) * RBF(REACH),
         alpha=NOISE,
         optimizer=None,
         normalize_y=True,
@@ -61,8 +68,8 @@ def test_predictions_are_scikit_learns() -> None:
 
 def test_the_gradient_is_that_of_differences() -> None:
     data = known(12)
-    kernel = PartsKernel(LEVEL_OF, SCALES, LINEAR, CURVED, NOISE)
-    process = GaussianProcessRegressor(kernel, optimizer=None).fit(data.rows, data.losses)
+    start = kernel()
+    process = GaussianProcessRegressor(start, optimizer=None).fit(data.rows, data.losses)
 
     def value(theta: np.ndarray) -> float:
         return process.log_marginal_likelihood(theta)
@@ -70,8 +77,8 @@ def test_the_gradient_is_that_of_differences() -> None:
     def gradient(theta: np.ndarray) -> np.ndarray:
         return process.log_marginal_likelihood(theta, eval_gradient=True)[1]
 
-    assert check_grad(value, gradient, kernel.theta) < 1e-4
-    assert np.abs(gradient(kernel.theta)).min() > 1e-3, "each is tried"
+    assert check_grad(value, gradient, start.theta) < 1e-4
+    assert np.abs(gradient(start.theta)).min() > 1e-3, "each is tried"
 
 
 def test_it_learns_what_matters_and_how_noisy_it_is() -> None:
