@@ -45,8 +45,7 @@ def _choose_block(space: Space, slot: Slot, index: int, trial: Chooser) -> Block
 def _suffix(space: Space, slot: Slot) -> str:
     """What tells the parameter of a slot's block type apart where some types cannot be there."""
     names = [choices.name for choices in space.choices_at[slot]]
-    everything = {choices.name for at_slot in space.choices_at.values() for choices in at_slot}
-    return "" if len(names) == len(everything) else f"({'|'.join(names)})"
+    return "" if len(names) == len(space.block_types) else f"({'|'.join(names)})"
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

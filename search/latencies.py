@@ -7,6 +7,7 @@ from dataclasses import replace
 from models.architecture import Architecture
 from search.latency_model import LatencyModel
 from search.rough_latency import rough_ratio
+from search.sampling.growth import last_step
 from search.trial import Trial
 from trainers.config import LatencyConfig
 
@@ -27,19 +28,18 @@ class Latencies:
         self._settings, self._image_size, self._budget_ms = settings, image_size, budget_ms
         self._known: list[tuple[Architecture, float]] = []
         self._model: LatencyModel | None = None
-        self._many = self._fitted = 0
+        self._fitted: list[tuple[Architecture, float]] = []
 
     def measured(self, trials: Iterable[Trial]) -> None:
         """Takes in the study's trials after one more was measured."""
-        known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
-        self._known, self._many = known[-MOST:], len(known)
+        self._known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
 
     @property
     def facts(self) -> dict[str, float | None]:
         """What is predicted from, for the record: how many measurements, and how well."""
         error = self._model.error if self._model else math.inf
         return {
-            "measured": min(self._fitted, MOST),
+            "measured": len(self._fitted),
             "error": error if math.isfinite(error) else None,
         }
 
@@ -63,13 +63,13 @@ class Latencies:
         predicted = self._refitted().predict(architecture) if self._known else None
         if predicted is not None:
             return predicted.ratio, predicted.half_width
-        return rough_ratio(architecture, self._image_size, self._known), math.inf
+        return rough_ratio(architecture, self._image_size, self._known[-MOST:]), math.inf
 
     def _refitted(self) -> LatencyModel:
         """The model, fitted again where there is enough new: it takes a second of 300."""
-        if self._model is None or self._many > REFIT * self._fitted:
-            self._model = LatencyModel(self._image_size, self._known)
-            self._fitted = self._many
+        by = self._known[: last_step(len(self._known), 1, REFIT)][-MOST:]
+        if self._model is None or self._fitted != by:
+            self._model, self._fitted = LatencyModel(self._image_size, by), by
         return self._model
 
     def at_best(self, trial: Trial) -> Trial:

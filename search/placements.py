@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -36,7 +37,7 @@ class PlacementDomain:
         self._added: dict[Placement, Cost] = {}
         self._by_id: dict[str, Architecture] = {}
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many architectures the sampler can choose."""
         return count_sampled(self._space)

@@ -6,6 +6,7 @@ A file becomes a `Space` once, here; nothing past this module is a loose diction
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from models import build
@@ -56,6 +57,11 @@ class Space:
     candidates: Mapping[str, Architecture]
     control_slot: Slot
     warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def block_types(self) -> frozenset[str]:
+        """The block types that may sit somewhere."""
+        return frozenset(c.name for at_slot in self.choices_at.values() for c in at_slot)
 
     @property
     def at_most(self) -> int:

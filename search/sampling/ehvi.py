@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 from search.sampling.belief import Belief
 from search.sampling.domain import Candidate, Domain
 from search.sampling.encoder import Vocabulary
+from search.sampling.growth import last_step
 from search.sampling.observations import Observation, observe
 from search.sampling.pool import Pool
 from search.sampling.surrogate import Parameters
@@ -74,9 +75,7 @@ class EHVISampler(WholeSampler[Candidate]):
 
     def _parameters(self, known: Sequence[Observation[Candidate]]) -> Parameters:
         """The model's parameters, chosen anew whenever there is a tenth more to choose by."""
-        many = self._startup
-        while (more := max(many + 1, round(REFIT * many))) <= len(known):
-            many = more
+        many = last_step(len(known), self._startup, REFIT)
         by = known[max(0, many - MOST_FITTED) : many]
         if self._fitted is None or self._fitted[0] != by:
             self._fitted = (by, Belief(self.domain, self._vocabulary, by).parameters)

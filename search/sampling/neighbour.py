@@ -15,22 +15,32 @@ class Neighbour:
 
     def __init__(self, given: Mapping[str, Any], changes: int, rng: np.random.Generator) -> None:
         self.params: dict[str, Any] = {}
-        self.distributions: dict[str, BaseDistribution] = {}
+        self._asked: dict[str, Sequence[Any]] = {}
         again = set(rng.permutation(sorted(given))[:changes])
         self._kept = {name: value for name, value in given.items() if name not in again}
         self._rng = rng
 
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What was chosen from, made when it is asked for: most neighbours are only looked at."""
+        return {name: _distribution(choices) for name, choices in self._asked.items()}
+
     def suggest_int(self, name: str, low: int, high: int) -> int:
         """A number from `low` to `high`."""
-        chosen = self._choose(name, range(low, high + 1), IntDistribution(low, high))
-        return int(chosen)
+        return int(self._choose(name, range(low, high + 1)))
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of `choices`."""
-        return self._choose(name, choices, CategoricalDistribution(choices))
+        return self._choose(name, choices)
 
-    def _choose(self, name: str, choices: Sequence[Any], distribution: BaseDistribution) -> Any:
+    def _choose(self, name: str, choices: Sequence[Any]) -> Any:
         kept = self._kept.get(name)
         chosen = kept if kept in choices else choices[int(self._rng.integers(len(choices)))]
-        self.params[name], self.distributions[name] = chosen, distribution
+        self.params[name], self._asked[name] = chosen, choices
         return chosen
+
+
+def _distribution(choices: Sequence[Any]) -> BaseDistribution:
+    if isinstance(choices, range):
+        return IntDistribution(choices.start, choices.stop - 1)
+    return CategoricalDistribution(choices)

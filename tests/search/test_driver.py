@@ -21,7 +21,7 @@ from simulated import (
     states,
 )
 
-from models.errors import StorageError
+from models.errors import InputError, StorageError
 from search.candidates import count_architectures
 from search.driver import Assignment, NoTask
 from search.front import front
@@ -196,3 +196,18 @@ def test_an_error_of_the_ledger_is_raised(space: Space, monkeypatch: pytest.Monk
     monkeypatch.setattr(Ledger, "epoch", full)
     with pytest.raises(StorageError, match="disk is full"):
         executor.run()
+
+
+def test_where_little_is_to_be_gained_the_search_ends() -> None:
+    executor = searched("search.min_gain=0.99", "search.trials=30")
+    watcher = executor.driver._watcher
+    assert isinstance(watcher, Recorder)
+    assert 6 <= len(executor.driver.trials) < 30, "what is drawn at random is tried in any case"
+    (notice,) = watcher.notices
+    assert notice.endswith("none is expected to add 99 % to the front's hypervolume")
+    assert len(searched("search.min_gain=1e-9", "search.trials=12").driver.trials) == 12
+
+
+def test_gains_must_be_foreseen() -> None:
+    with pytest.raises(InputError, match="min_gain needs a sampler that foresees gains: ehvi, not"):
+        make_space("search.min_gain=0.1", "search.sampler=tpe")

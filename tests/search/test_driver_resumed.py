@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from simulated import Executor, Recorder, make_driver, make_space, memory_ledger
+from simulated import Executor, Recorder, make_driver, make_space, memory_ledger, searched
 
 from search.driver import NoTask
 from search.ledger import Ledger
+from search.samplers import KINDS
 from search.space import Space
 from search.trial import State
 
@@ -146,3 +147,24 @@ def test_without_time_interrupted_trials_stay_as_they_are() -> None:
     assert driver.next_task() is NoTask.NEVER
     assert ledger.trial(0).state is State.RUNNING
     assert len(ledger.trial(0).curve) == 2
+
+
+@pytest.mark.parametrize("sampler", KINDS)
+@pytest.mark.parametrize("answers", [9, 23, 37])
+def test_a_search_goes_on_as_if_it_had_not_been_interrupted(sampler: str, answers: int) -> None:
+    """With predicted latencies, early stopping and one worker; between and within trials."""
+    given = (
+        f"search.sampler={sampler}",
+        "search.trials=18",
+        "search.early_stopping=curve",
+        "latency={measure: front, predicted_within: 0.5}",
+        "placement.stages=[2, 3, 4]",
+    )
+    whole = searched(*given).driver.trials
+    space = make_space(*given)
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger)).run(answers)
+    again = Executor(make_driver(space, ledger))
+    again.run()
+    assert [t.architecture for t in again.driver.trials] == [t.architecture for t in whole]
+    assert [t.state for t in again.driver.trials] == [t.state for t in whole]
