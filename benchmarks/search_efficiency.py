@@ -146,7 +146,7 @@ def main() -> None:
     print(describe())
     found = _searched(given)
     for data_set in given.tables:
-        _show(data_set, {name: found[data_set, name] for name in given.samplers})
+        _show(data_set, {name: found[data_set, name] for name in given.samplers}, given.until)
     for sampler in given.samplers:
         if sampler != "random":
             took = seconds_a_proposal(sampler, 500)
@@ -184,12 +184,13 @@ def trainings_to(curve: Sequence[float], level: float) -> float:
     return float(below[0] + 1) if len(below) else math.inf
 
 
-def _show(data_set: str, curves: dict[str, list[list[float]]]) -> None:
+def _show(data_set: str, curves: dict[str, list[list[float]]], until: float) -> None:
+    levels = [level for level in LEVELS if level >= until]  # searches end there
     print(f"\n{data_set}: trainings to a regret of, median (interquartile range)")
-    print(f"{'':8}" + "".join(f"{100 * level:>18g} %" for level in LEVELS))
+    print(f"{'':8}" + "".join(f"{100 * level:>18g} %" for level in levels))
     for sampler, of_seeds in curves.items():
         cells = []
-        for level in LEVELS:
+        for level in levels:
             needed = [trainings_to(curve, level) for curve in of_seeds]
             low, high = np.quantile(needed, (0.25, 0.75), method="nearest")
             middle = np.median(needed)

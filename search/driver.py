@@ -23,7 +23,7 @@ from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
 from search.placements import PlacementDomain
 from search.proposer import Proposer
-from search.sampling.whole import EXHAUSTED, NothingLeftError
+from search.sampling.whole import EXHAUSTED, LittleToGainError, NothingLeftError
 from search.space import Space
 from search.trial import Role, State, Trial
 from trainers.config import BASELINE
@@ -110,11 +110,11 @@ class Driver:
         while not self._has_its_trials():
             reason = self._why_no_more()
             if reason is not None:
-                return self._ended_early(reason)
+                return self._ended_early(NothingLeftError(reason))
             try:
                 proposal = self._next_proposal()
             except NothingLeftError as nothing:
-                return self._ended_early(str(nothing))
+                return self._ended_early(nothing)
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
@@ -131,10 +131,12 @@ class Driver:
             self._refresh(number)
         return None
 
-    def _ended_early(self, reason: str) -> Assignment | NoTask:
+    def _ended_early(self, reason: NothingLeftError) -> Assignment | NoTask:
         """Proposes no more; the checks are still made if there is time."""
-        given_up = self._give_up(reason)
-        return given_up if reason == OUT_OF_TIME else self._next_check()
+        if isinstance(reason, LittleToGainError) and self._running:
+            return NoTask.LATER  # what runs may turn out otherwise than expected
+        given_up = self._give_up(str(reason))
+        return given_up if str(reason) == OUT_OF_TIME else self._next_check()
 
     def _origin(self) -> Assignment | NoTask:
         """The training that all others wait for."""
@@ -300,7 +302,7 @@ class Driver:
         least, gain = self._space.file.search.min_gain, chosen.expected_gain
         if least is not None and gain is not None and gain < least:
             share = f"{100 * least:g} %"
-            raise NothingLeftError(f"none is expected to add {share} to the front's hypervolume")
+            raise LittleToGainError(f"none is expected to add {share} to the front's hypervolume")
         return Proposal(
             chosen.candidate,
             parameters=chosen.parameters,
@@ -328,9 +330,8 @@ class Driver:
     def _predicted_ms(self, proposal: Proposal) -> float | None:
         if proposal.role is not Role.CANDIDATE:
             return None  # what others are compared with is measured
-        before = self._latencies.facts
         predicted = self._latencies.predict(proposal.architecture, self._ledger.reference_ms)
-        if self._latencies.facts != before:
+        if self._latencies.facts != self._ledger.facts("latency_model"):
             self._ledger.note("latency_model", self._latencies.facts)
         return predicted
 

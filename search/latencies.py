@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from models.architecture import Architecture
 from search.latency_model import LatencyModel
-from search.rough_latency import rough_ratio
+from search.rough_latency import RoughLatency
 from search.sampling.growth import last_step
 from search.trial import Trial
 from trainers.config import LatencyConfig
@@ -29,10 +29,13 @@ class Latencies:
         self._known: list[tuple[Architecture, float]] = []
         self._model: LatencyModel | None = None
         self._fitted: list[tuple[Architecture, float]] = []
+        self._rough: RoughLatency | None = None
 
     def measured(self, trials: Iterable[Trial]) -> None:
         """Takes in the study's trials after one more was measured."""
-        self._known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
+        known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
+        if known != self._known:
+            self._known, self._rough = known, None
 
     @property
     def facts(self) -> dict[str, float | None]:
@@ -63,7 +66,9 @@ class Latencies:
         predicted = self._refitted().predict(architecture) if self._known else None
         if predicted is not None:
             return predicted.ratio, predicted.half_width
-        return rough_ratio(architecture, self._image_size, self._known[-MOST:]), math.inf
+        if self._rough is None:
+            self._rough = RoughLatency(self._image_size, self._known[-MOST:])
+        return self._rough.ratio(architecture), math.inf
 
     def _refitted(self) -> LatencyModel:
         """The model, fitted again where there is enough new: it takes a second of 300."""

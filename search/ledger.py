@@ -21,6 +21,7 @@ from models.cost import Cost
 from models.errors import InputError, StorageError
 from search.database import open_sqlite, refuse_foreign, storage_errors
 from search.records import Records
+from search.sampling.observations import COSTS
 from search.trial import Role, State, Trial
 from trainers.messages import EpochResult, Failed, Latency, Start, Worker
 
@@ -159,7 +160,7 @@ class Ledger:
             if trial.user_attrs["role"] in roles:
                 light = self._light.get(trial.number)
                 if light is None or not light.state.is_finished():
-                    light = self._light[trial.number] = _light(trial)
+                    light = self._light[trial.number] = _light(trial, self.objectives[1:])
                 found.append(light)
         return found
 
@@ -297,14 +298,18 @@ def _attributes(proposal: Proposal, cost: Cost, epochs: int) -> dict[str, Any]:
     }
 
 
-def _light(trial: FrozenTrial) -> FrozenTrial:
-    curve = trial.user_attrs.get("curve", ())
+def _light(trial: FrozenTrial, costs: Sequence[str]) -> FrozenTrial:
+    attributes = trial.user_attrs
+    curve = attributes.get("curve", ())
+    known = {CANDIDATE: attributes[CANDIDATE]}
+    if "latency" in attributes or "latency_ms" not in costs:
+        known[COSTS] = [attributes[name] for name in costs]
     light = optuna.trial.create_trial(
         state=trial.state,
         values=trial.values,
         params=trial.params,
         distributions=trial.distributions,
-        user_attrs={CANDIDATE: trial.user_attrs[CANDIDATE]},
+        user_attrs=known,
         system_attrs=trial.system_attrs,
         intermediate_values={epoch["epoch"]: epoch["val_accuracy"] for epoch in curve},
     )

@@ -117,7 +117,8 @@ class Proposer(Generic[Candidate]):
             chosen = (trial for trial in trials if trial.params and trial.state.is_finished())
             shown = [_without_curve(trial) for trial in chosen]
         most = self._kind.most_shown
-        if self._copy is None or most is not None:
+        if self._copy is None or not self._kind.whole:
+            # NSGA-II keeps generations in it, by the order in which trials were added.
             self._copy = StudyCopy(self._directions)
         self._copy.follow(shown if most is None else _telling(shown, self._copy.study, most))
         return self._copy.study

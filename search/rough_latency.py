@@ -13,22 +13,24 @@ DOUBT = (0.1, 1.0)  # standard deviations of these before anything is measured
 NOISE = 0.05
 
 
-def rough_ratio(
-    architecture: Architecture, image_size: int, measured: Sequence[tuple[Architecture, float]]
-) -> float:
-    """The latency of `architecture` ÷ that of its plain backbone, at least 1.
+class RoughLatency:
+    """A regression on the number of blocks and on their share of MACs, from `measured` ratios."""
 
-    A regression on the number of blocks and on their share of MACs, which the `measured` ratios
-    correct. Raises InputError for an illegal placement.
-    """
-    rows = np.array([_row(each, image_size) for each, _ in measured]).reshape(-1, 2)
-    left = np.array([ratio - 1 for _, ratio in measured]) - rows @ GUESS
-    precision = np.diag(1 / np.square(DOUBT)) + rows.T @ rows / NOISE**2
-    found = np.asarray(GUESS) + np.linalg.solve(precision, rows.T @ left / NOISE**2)
-    return max(1.0, 1 + float(_row(architecture, image_size) @ found))
+    def __init__(self, image_size: int, measured: Sequence[tuple[Architecture, float]]) -> None:
+        self._image_size = image_size
+        rows = np.array([self._row(each) for each, _ in measured]).reshape(-1, 2)
+        left = np.array([ratio - 1 for _, ratio in measured]) - rows @ GUESS
+        precision = np.diag(1 / np.square(DOUBT)) + rows.T @ rows / NOISE**2
+        self._found = np.asarray(GUESS) + np.linalg.solve(precision, rows.T @ left / NOISE**2)
 
+    def ratio(self, architecture: Architecture) -> float:
+        """Its latency ÷ that of its plain backbone, at least 1.
 
-def _row(architecture: Architecture, image_size: int) -> NDArray[np.float64]:
-    macs = build.cost(architecture, image_size).macs
-    plain = build.plan(architecture, image_size).cost.macs
-    return np.array([len(architecture.placements), macs / plain - 1])
+        Raises InputError for an illegal placement.
+        """
+        return max(1.0, 1 + float(self._row(architecture) @ self._found))
+
+    def _row(self, architecture: Architecture) -> NDArray[np.float64]:
+        macs = build.cost(architecture, self._image_size).macs
+        plain = build.plan(architecture, self._image_size).cost.macs
+        return np.array([len(architecture.placements), macs / plain - 1])

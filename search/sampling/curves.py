@@ -9,6 +9,7 @@ from scipy import stats
 
 FEWEST = 4  # whole curves before anything is said
 SLOPE_SD = 0.5  # how far from 1 the slope of final over present losses usually is
+LEAST_NOISE = 0.005  # of a final loss, however well few curves agree: half a percent of the error
 COVERAGE = 0.95
 
 
@@ -37,8 +38,9 @@ class Curves:
 
     `whole`: losses epoch by epoch of trainings that were not given up, the last epoch's last. The
     final loss is taken to be that of the epoch, plus a constant, with a slope near 1 that few
-    curves cannot move far (a ridge), plus normal noise. That the worst were given up before their
-    end does not bias a regression on what they were given up for.
+    curves cannot move far (a ridge), plus normal noise. That the worst were given up at this
+    epoch does not bias the regression on it; that some were at later ones makes it a little
+    hopeful.
     """
 
     def __init__(self, whole: Sequence[Sequence[float]]) -> None:
@@ -66,7 +68,7 @@ class Curves:
             spread = float(offset @ offset) + ridge
             tilt = float(offset @ gained) / spread if spread else 0.0
             left = gained - gained.mean() - tilt * offset
-            noise = float(left @ left) / (many - 2)
+            noise = max(float(left @ left) / (many - 2), LEAST_NOISE**2)
         ahead = curve[-1] - centre
         mean = curve[-1] + float(gained.mean()) + tilt * ahead
         doubt = 1 + 1 / many + (ahead**2 / spread if spread else 0.0)

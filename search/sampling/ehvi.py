@@ -6,6 +6,7 @@ trained, so only the loss, the logarithm of the error, is uncertain. `docs/searc
 
 from collections.abc import Collection, Sequence
 
+import moocore
 import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial
@@ -21,7 +22,7 @@ from search.sampling.whole import WholeSampler
 
 STARTUP = 6  # trained candidates before the model is asked
 REFIT = 1.1  # times as many as at the last fit of the model's parameters
-MOST = 1000  # observations that the model is given, the latest
+MOST = 1000  # observations that the model is given: the front and the latest
 MOST_FITTED = 300  # of these that its parameters are chosen by
 
 
@@ -63,7 +64,7 @@ class EHVISampler(WholeSampler[Candidate]):
         held: Collection[Candidate],
         rng: np.random.Generator,
     ) -> list[Candidate]:
-        belief = Belief(self.domain, self._vocabulary, seen[-MOST:], self._parameters(known))
+        belief = Belief(self.domain, self._vocabulary, _latest(seen), self._parameters(known))
         belief.compare_with([])
         start = self._pool.start(held, belief.best, rng)
         if not start:
@@ -80,3 +81,14 @@ class EHVISampler(WholeSampler[Candidate]):
         if self._fitted is None or self._fitted[0] != by:
             self._fitted = (by, Belief(self.domain, self._vocabulary, by).parameters)
         return self._fitted[1]
+
+
+def _latest(seen: Sequence[Observation[Candidate]]) -> list[Observation[Candidate]]:
+    """Those on the front, and the latest others."""
+    if len(seen) <= MOST:
+        return list(seen)
+    points = [[np.inf if each.loss is None else each.loss, *each.costs] for each in seen]
+    front = np.flatnonzero(moocore.is_nondominated(np.array(points)))
+    others = np.setdiff1d(np.arange(len(seen)), front)
+    kept = sorted([*front[-MOST:], *others[max(0, len(others) - MOST + len(front)) :]])
+    return [seen[i] for i in kept]

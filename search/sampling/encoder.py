@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from search.sampling.domain import Candidate, Described, Features, Key
 
+MOST_KNOWN = 50_000  # candidates whose numbers are kept, some hundred bytes each
+
 Array = NDArray[np.float64]
 Numbers = NDArray[np.intp]
 
@@ -39,6 +41,8 @@ class Vocabulary(Generic[Candidate]):
         return rows, numbers, values
 
     def _learn(self, candidate: Candidate) -> tuple[Numbers, Array]:
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
         features = self._described.features(candidate)
         for key in features:
             if key not in self._number:

@@ -15,6 +15,7 @@ objectives but one are certain. The volumes are multilinear in c within each cel
 the front's costs span, so they are interpolated without error.
 """
 
+import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import RegularGridInterpolator
@@ -40,7 +41,11 @@ class HypervolumeGain:
         points = np.asarray(costs, float).reshape(-1, len(self._limit))
         values = np.asarray(losses, float)
         inside = (points < self._limit).all(1) & (values < worst)
-        kept = _thinned(np.flatnonzero(inside)[np.argsort(values[inside])], points.shape[1])
+        points, values = points[inside], values[inside]
+        if len(values):
+            front = moocore.is_nondominated(np.column_stack([points, values]))
+            points, values = points[front], values[front]
+        kept = _thinned(np.argsort(values, kind="stable"), points.shape[1])
         self._points, self._values, self._worst = points[kept], values[kept], worst
 
     def expected(self, costs: ArrayLike, means: ArrayLike, deviations: ArrayLike) -> Array:

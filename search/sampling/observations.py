@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.sampling.curves import Curves
 from search.sampling.domain import Candidate, Domain
 
+COSTS = "costs"  # the attribute of a trial that notes its costs, where all were measured
 LEAST_ERROR = 1e-4  # below which accuracies are not told apart
 
 
@@ -29,8 +30,8 @@ class Observation(Generic[Candidate]):
     """What one trial says.
 
     `loss`: None where the trial has not come so far. `variance`: of a loss that was estimated from
-    the epochs done; 0 for those that were trained to the end. `costs`: as recorded or, where the
-    trial has not ended, as the domain has them. `contends`: whether it is, or may yet be, complete.
+    the epochs done; 0 for those that were trained to the end. `costs`: as recorded or, where not
+    all were measured, as the domain has them. `contends`: whether it is, or may yet be, complete.
     """
 
     candidate: Candidate
@@ -61,6 +62,9 @@ def _observation(
         return Observation(candidate, tuple(costs), loss(accuracy))
     running = not trial.state.is_finished()
     end = curves.expected(curve_of(trial))
+    if end is None and not running:
+        return None
+    costs = tuple(trial.user_attrs.get(COSTS) or domain.costs(candidate))
     if end is None:
-        return Observation(candidate, domain.costs(candidate)) if running else None
-    return Observation(candidate, domain.costs(candidate), end.mean, end.deviation**2, running)
+        return Observation(candidate, costs)
+    return Observation(candidate, costs, end.mean, end.deviation**2, running)

@@ -12,7 +12,7 @@ from search.sampling.neighbour import Neighbour
 ENUMERATED = 20_000  # a domain of so many candidates is looked at whole
 DRAWN = 800  # else so many at random, and as many neighbours of those that did well
 CLIMBERS, NEIGHBOURS, ROUNDS = 10, 15, 3  # of the local search from the best of these
-IN_VAIN = 20  # draws for each that was wanted, before a small rest is taken as it is
+IN_VAIN = 50  # draws for each that is wanted, before the domain is gone through from its beginning
 
 Rating = Callable[[Sequence[Candidate]], NDArray[np.float64]]
 
@@ -35,7 +35,7 @@ class Pool(Generic[Candidate]):
         """Candidates not in `held`: all, or some at random and some near those that are `good`."""
         if self.whole:
             return list(self._new(self._every(), held))
-        drawn = self._new(self._drawn(rng, DRAWN), held)
+        drawn = self._at_random(held, DRAWN, rng)
         return list(dict.fromkeys((*drawn, *self._new(self._near(good, DRAWN, rng), held))))
 
     def climb(
@@ -64,7 +64,15 @@ class Pool(Generic[Candidate]):
         if self.whole:
             left = list(self._new(self._every(), held))
             return [left[i] for i in rng.permutation(len(left))[:many]]
-        return list(dict.fromkeys(self._new(self._drawn(rng, many * IN_VAIN), held)))[:many]
+        return self._at_random(held, many, rng)
+
+    def _at_random(
+        self, held: Collection[Candidate], many: int, rng: np.random.Generator
+    ) -> list[Candidate]:
+        """Up to so many; where budgets leave few of a domain, at least one if there is one."""
+        drawn = self._new(self._drawn(rng, many * IN_VAIN), held)
+        found = _first_different(drawn, many)
+        return found or _first_different(self._new(self._domain.every(), held), 1)
 
     def _every(self) -> list[Candidate]:
         if self._all is None:
@@ -87,3 +95,12 @@ class Pool(Generic[Candidate]):
         for turn in range(many if known else 0):
             changes = int(rng.geometric(0.6))
             yield self._domain.choose(Neighbour(known[turn % len(known)], changes, rng))
+
+
+def _first_different(candidates: Iterable[Candidate], many: int) -> list[Candidate]:
+    found: dict[Candidate, None] = {}
+    for candidate in candidates:
+        found[candidate] = None
+        if len(found) == many:
+            break
+    return list(found)

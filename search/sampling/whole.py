@@ -19,6 +19,10 @@ class NothingLeftError(Exception):
     """There is no candidate to propose; the message says why."""
 
 
+class LittleToGainError(NothingLeftError):
+    """No candidate is expected to gain what is asked for."""
+
+
 class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
     """Proposes candidates of `domain`; parameters that these do not have are drawn at random."""
 

@@ -6,8 +6,9 @@ import pytest
 from optuna.trial import TrialState
 from words import DIRECTIONS, LETTERS, Words, accuracy, ask, searched, study_with, trial_of
 
-from search.sampling import pool
+from search.sampling import ehvi, pool
 from search.sampling.ehvi import STARTUP, EHVISampler
+from search.sampling.observations import observe
 from search.sampling.whole import EXHAUSTED, OVER_BUDGET, GridSampler, NothingLeftError
 
 WORDS = Words()
@@ -128,6 +129,31 @@ def test_what_runs_is_thought_to_turn_out_as_predicted() -> None:
         ask(study_with(other, [*trials, *more]), WORDS)
         gains.append(other.expected_gain)
     assert gains[1] < gains[0]
+
+
+def test_few_within_the_budgets_of_a_large_space_are_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three of 84, where so many draws as usual would mostly find none."""
+    monkeypatch.setattr(pool, "ENUMERATED", 10)
+    monkeypatch.setattr(pool, "DRAWN", 1)
+    monkeypatch.setattr(pool, "IN_VAIN", 3)
+    few = {"adc", "bda", "dd"}
+    words = Words(forbidden={word for word in WORDS.every() if word not in few})
+    study = study_with(sampler(words))
+    assert {ask(study, words)[1] for _ in range(3)} == few
+    with pytest.raises(NothingLeftError, match=f"^{OVER_BUDGET}$"):
+        ask(study, words)
+
+
+def test_a_front_outlives_a_long_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it dominates is not proposed again when it is no longer among the latest."""
+    monkeypatch.setattr(ehvi, "MOST", 12)
+    best = trial_of(WORDS, "bb", 0.99)
+    others = [trial_of(WORDS, w, 0.3) for w in WORDS.every() if len(w) == 3 and "d" in w]
+    kept = ehvi._latest(observe(WORDS, [best, *others]))
+    assert kept[0].candidate == "bb"
+    assert len(kept) == 12
 
 
 # The same under the same seed.

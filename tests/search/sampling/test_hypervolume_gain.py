@@ -66,7 +66,8 @@ def test_beyond_the_reference_nothing_is_gained() -> None:
 def test_a_front_too_large_is_thinned_and_gains_are_not_underestimated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    points = np.random.default_rng(0).random((40, 3))
+    points = np.abs(np.random.default_rng(0).normal(size=(60, 3)))
+    points *= 0.75 / np.linalg.norm(points, axis=1, keepdims=True)  # none beats another
     candidates = np.random.default_rng(1).random((30, 3))
     every = gain_of(points).expected(candidates[:, :-1], candidates[:, -1], np.zeros(30))
     monkeypatch.setattr(hypervolume_gain, "MOST_NUMBERS", 1000)
