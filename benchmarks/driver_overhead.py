@@ -98,7 +98,8 @@ def a_space(trials: int) -> "Space":
     """The quickstart's space, for so many trials."""
     from search.space import load_space
 
-    return load_space(SPACE, [f"search.trials={trials}", "search.timeout_minutes=600"])
+    given = [f"search.trials={trials}", "search.timeout_minutes=600"]
+    return load_space(SPACE, [*given, "search.sampler=tpe"])  # as Ray's OptunaSearch has it
 
 
 def a_driver(space: "Space", folder: str, diary: Diary) -> "Driver":
