@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import moocore
 import numpy as np
 
+from search.front import losses
 from search.sampling.curves import Curves
 from search.sampling.observations import loss
 from search.space_file import EarlyStopping
@@ -93,9 +94,8 @@ def _rungs(epochs: int, rules: EarlyStopping) -> list[int]:
 
 def _point(trial: Trial, epochs: int, minimize: Sequence[str]) -> list[float] | None:
     """The loss at an epoch and the costs; None where one is not known."""
-    values = [trial.objective(name) for name in minimize]
-    known = [value for value in values if value is not None]
-    return [_losses(trial)[epochs - 1], *known] if len(known) == len(values) else None
+    costs = losses(trial, minimize)
+    return None if costs is None else [loss(trial.curve[epochs - 1].val_accuracy), *costs]
 
 
 def _losses(trial: Trial) -> list[float]:

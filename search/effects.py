@@ -37,7 +37,7 @@ PROPERTIES: Mapping[str, Callable[[Placement], Sequence[str]]] = {
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Gain:
     """A gain in validation accuracy, a fraction, with its 95 % interval."""
 
     value: float
@@ -57,8 +57,8 @@ class Effect:
     kind: str
     value: str
     trials: int
-    by_model: Estimate
-    by_trials: Estimate | None
+    by_model: Gain
+    by_trials: Gain | None
 
 
 def effects(trials: Sequence[Trial]) -> list[Effect]:
@@ -108,7 +108,7 @@ class _Model:
         means, _ = self._surrogate.predict(self._rows([plain]))
         self._plain_error = float(np.exp(means[0]))
 
-    def gain(self, having: Sequence[Trial], chosen: Callable[[Placement], bool]) -> Estimate:
+    def gain(self, having: Sequence[Trial], chosen: Callable[[Placement], bool]) -> Gain:
         """What one `chosen` placement gains over its absence, in the mean over `having`."""
         without, weights = [], []
         for trial in having:
@@ -122,13 +122,13 @@ class _Model:
         )
         ends = (mean, mean - Z_95 * deviation, mean + Z_95 * deviation)
         value, high, low = (self._plain_error * (1 - float(np.exp(end))) for end in ends)
-        return Estimate(value, low, high)
+        return Gain(value, low, high)
 
     def _rows(self, architectures: Sequence[Architecture]) -> NDArray[np.float64]:
         return self._encoder.rows(architectures, np.ones((len(architectures), 0)))
 
 
-def _raw(having: Sequence[Trial], trained: Sequence[Trial]) -> Estimate | None:
+def _raw(having: Sequence[Trial], trained: Sequence[Trial]) -> Gain | None:
     """Welch's interval for the difference of the means."""
     numbers = {trial.number for trial in having}
     sides = [
@@ -138,4 +138,4 @@ def _raw(having: Sequence[Trial], trained: Sequence[Trial]) -> Estimate | None:
     if min(map(len, sides)) < 2 or all(len(set(side)) == 1 for side in sides):
         return None
     interval = stats.ttest_ind(*sides, equal_var=False).confidence_interval(0.95)
-    return Estimate(float(np.mean(sides[0]) - np.mean(sides[1])), interval.low, interval.high)
+    return Gain(float(np.mean(sides[0]) - np.mean(sides[1])), interval.low, interval.high)

@@ -21,7 +21,7 @@ from models.cost import Cost
 from models.errors import InputError, StorageError
 from search.database import open_sqlite, refuse_foreign, storage_errors
 from search.records import Records
-from search.sampling.observations import COSTS
+from search.sampling.domain import COSTS
 from search.trial import Role, State, Trial
 from trainers.messages import EpochResult, Failed, Latency, Start, Worker
 

@@ -58,6 +58,10 @@ class PlacementDomain:
 
     def distributions(self) -> Mapping[str, BaseDistribution]:
         """Every parameter that `choose` may ask for."""
+        return self._distributions
+
+    @cached_property
+    def _distributions(self) -> Mapping[str, BaseDistribution]:
         return distributions(self._space)
 
     def every(self) -> Iterator[Architecture]:

@@ -47,11 +47,12 @@ class Belief(Generic[Candidate]):
         surrogate = Surrogate(learned, self._encoder.level_of, parameters)
         self.parameters = surrogate.parameters
         self._surrogate = surrogate.believing(self._rows(begun)) if begun else surrogate
+        losses, _ = self._surrogate.predict(self._rows(seen))
+        self._worst = float(losses.max()) + MARGIN
+        contends = np.array([each.contends for each in seen])
+        logs = np.log([each.costs for each in seen])
+        self._points = np.column_stack([logs, losses])[contends]
         self._front: HypervolumeGain | None = None
-
-    def losses(self, candidates: Sequence[Candidate]) -> tuple[Array, Array]:
-        """Mean and standard deviation [n] of the candidates' losses, without trainings' noise."""
-        return self._surrogate.predict(self._encoder.rows(candidates, self._costs(candidates)))
 
     def compare_with(self, candidates: Sequence[Candidate]) -> None:
         """Sets up to which costs hypervolume counts: the highest of `candidates` and of those seen.
@@ -59,21 +60,15 @@ class Belief(Generic[Candidate]):
         The front is that of the candidates that are trained, or being trained, to their end; their
         losses are those believed, since the best of many noisy ones is better than it should be.
         """
-        contending = [each for each in self._seen if each.contends]
-        costs = np.log([each.costs for each in contending])
-        losses, _ = self._surrogate.predict(self._rows(contending))
-        worst, _ = self._surrogate.predict(self._rows(self._seen))
-        limit = np.log(self._costs(candidates)).max(0, initial=-np.inf)
-        limit = np.maximum(limit, costs.max(0)) + MARGIN
-        self._reference = (limit, float(worst.max()) + MARGIN)
-        self._points = np.column_stack([costs, losses])
-        self._front = HypervolumeGain(costs, losses, self._reference)
+        costs, losses = self._points[:, :-1], self._points[:, -1]
+        highest = np.log(self._costs(candidates)).max(0)
+        self._limit = np.maximum(highest, costs.max(0)) + MARGIN
+        self._front = HypervolumeGain(costs, losses, (self._limit, self._worst))
 
     @property
     def hypervolume(self) -> float:
         """Of the front, up to the reference of `compare_with`."""
-        limit, worst = self._reference
-        return float(moocore.hypervolume(self._points, ref=[*limit, worst]))
+        return float(moocore.hypervolume(self._points, ref=[*self._limit, self._worst]))
 
     @property
     def best(self) -> list[Candidate]:

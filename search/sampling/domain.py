@@ -6,6 +6,9 @@ from typing import Any, Protocol, TypeVar
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
+COSTS = "costs"
+"""The attribute of a trial that notes its costs, where all were measured."""
+
 Key = tuple[str, Hashable]
 """A level, such as "type and stage", and which of its features, such as (se, 3)."""
 

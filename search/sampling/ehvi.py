@@ -43,8 +43,8 @@ class EHVISampler(WholeSampler[Candidate]):
 
     def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
         """See the class. Raises NothingLeftError where nothing new is within the budgets."""
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        held = self.held(study, trial)
+        others = self.others(study, trial)
+        held = self.held(others)
         seen = observe(self.domain, others)
         known = [each for each in seen if each.loss is not None]
         rng = np.random.default_rng([self._seed, len(held)])
@@ -65,7 +65,6 @@ class EHVISampler(WholeSampler[Candidate]):
         rng: np.random.Generator,
     ) -> list[Candidate]:
         belief = Belief(self.domain, self._vocabulary, _latest(seen), self._parameters(known))
-        belief.compare_with([])
         start = self._pool.start(held, belief.best, rng)
         if not start:
             return []

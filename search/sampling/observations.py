@@ -8,9 +8,8 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from search.sampling.curves import Curves
-from search.sampling.domain import Candidate, Domain
+from search.sampling.domain import COSTS, Candidate, Domain
 
-COSTS = "costs"  # the attribute of a trial that notes its costs, where all were measured
 LEAST_ERROR = 1e-4  # below which accuracies are not told apart
 
 

@@ -1,7 +1,7 @@
 """Optuna samplers that choose a candidate whole, and give its parameters one by one."""
 
 import abc
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Generic
 
 from optuna import Study
@@ -59,9 +59,12 @@ class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
         """A parameter that no candidate of the domain has."""
         return self._other.sample_independent(study, trial, param_name, param_distribution)
 
-    def held(self, study: Study, trial: FrozenTrial) -> dict[Candidate, None]:
-        """What the study holds beside `trial`, whatever became of it."""
-        others = (t for t in study.get_trials(deepcopy=False) if t.number != trial.number)
+    def others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
+        """What the study holds beside `trial`; not to be changed."""
+        return [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+
+    def held(self, others: Iterable[FrozenTrial]) -> dict[Candidate, None]:
+        """The candidates of `others`, whatever became of them."""
         recalled = (self.domain.recall(other) for other in others)
         return dict.fromkeys(candidate for candidate in recalled if candidate is not None)
 
@@ -76,7 +79,7 @@ class GridSampler(WholeSampler[Candidate]):
 
     def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
         """The first that the study does not hold and that may be within every budget."""
-        held = self.held(study, trial)
+        held = self.held(self.others(study, trial))
         for candidate in self.domain.every():
             if candidate not in held and self.domain.allowed(candidate):
                 return candidate

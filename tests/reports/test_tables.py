@@ -13,7 +13,7 @@ from reports.tables import (
     to_csv,
     trials_table,
 )
-from search.effects import Effect, Estimate
+from search.effects import Effect, Gain
 from search.trial import Role, State
 
 FIRST = [
@@ -107,8 +107,8 @@ def test_csv_has_six_decimals_and_whole_counts() -> None:
 
 
 def test_effects_have_a_row_each() -> None:
-    known = Effect("type", "se", 7, Estimate(0.01, -0.005, 0.025), Estimate(0.02, 0.01, 0.03))
-    unknown = Effect("stage", "stage3", 1, Estimate(0.0, -0.1, 0.1), None)
+    known = Effect("type", "se", 7, Gain(0.01, -0.005, 0.025), Gain(0.02, 0.01, 0.03))
+    unknown = Effect("stage", "stage3", 1, Gain(0.0, -0.1, 0.1), None)
     lines = to_csv(effects_table([known, unknown])).splitlines()
     assert lines[0] == (
         "property,value,trials,model_gain,model_low,model_high,trials_gain,trials_low,trials_high"
