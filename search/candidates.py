@@ -7,10 +7,11 @@ for does not exist. A placement in a slot that is already taken is dropped.
 
 import itertools
 from collections.abc import Iterator
+from functools import lru_cache
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from models.architecture import Architecture, Placement, Slot
+from models.architecture import Architecture, Block, OptionValue, Placement, Slot
 from models.attention import make_block
 from search.sampling.domain import Chooser
 from search.space import BlockChoices, Space
@@ -27,12 +28,17 @@ def choose(space: Space, trial: Chooser) -> Architecture:
     for index in range(1, count + 1):
         slot = by_name[str(trial.suggest_categorical(f"slot{index}", tuple(by_name)))]
         choices = _choose_block(space, slot, index, trial)
-        options = {
-            option: trial.suggest_categorical(f"{choices.name}{index}.{option}", values)
+        options = tuple(
+            (option, trial.suggest_categorical(f"{choices.name}{index}.{option}", values))
             for option, values in choices.options
-        }
-        placed.setdefault(slot, Placement(slot, make_block(choices.name, options)))
+        )
+        placed.setdefault(slot, Placement(slot, _block(choices.name, options)))
     return Architecture(space.file.backbone, tuple(placed.values()))
+
+
+@lru_cache(maxsize=10_000)
+def _block(name: str, options: tuple[tuple[str, OptionValue], ...]) -> Block:
+    return make_block(name, dict(options))
 
 
 def _choose_block(space: Space, slot: Slot, index: int, trial: Chooser) -> BlockChoices:

@@ -21,7 +21,7 @@ from search.events import Silent, Watcher
 from search.front import may_be_on_front
 from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
-from search.placements import PlacementDomain
+from search.placements import placement_proposer
 from search.proposer import Proposer
 from search.sampling.whole import EXHAUSTED, LittleToGainError, NothingLeftError
 from search.space import Space
@@ -31,6 +31,8 @@ from trainers.messages import Answer, Built, EpochResult, Failed, Measured, Save
 
 MAX_INFEASIBLE_IN_A_ROW = 500
 OUT_OF_TIME = "search.timeout_minutes are over"
+
+ProposerMaker = Callable[[Space, Latencies, Ledger], Proposer[Architecture]]
 
 
 class NoTask(enum.Enum):
@@ -52,6 +54,7 @@ class Driver:
     """One run of a search over one study.
 
     `weights`: the file that the baseline's weights are written to, where candidates inherit them.
+    `make_proposer`: of what is sampled; another than the default may know fewer candidates.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Driver:
         *,
         clock: Callable[[], float] = time.monotonic,
         weights: Path | None = None,
+        make_proposer: ProposerMaker = placement_proposer,
     ) -> None:
         self._space, self._ledger, self._data_folder = space, ledger, data_folder
         self._weights = weights
@@ -75,11 +79,7 @@ class Driver:
             file.latency, file.data.image_size, file.objectives.max_latency_ms
         )
         self._latencies.measured(self._trials.values())
-        domain = PlacementDomain(space, self._latencies, lambda: ledger.reference_ms)
-        directions, search = ledger.study.directions, file.search
-        self._proposer: Proposer[Architecture] = Proposer(
-            domain, search.sampler, directions, space.trials, search.seed
-        )
+        self._proposer = make_proposer(space, self._latencies, ledger)
         self._running: set[int] = set()
         self._infeasible_in_a_row = 0
         self._gave_up: str | None = None

@@ -8,6 +8,7 @@ from models.architecture import Architecture
 from search.latency_model import LatencyModel
 from search.rough_latency import RoughLatency
 from search.sampling.growth import last_step
+from search.sampling.one_thread import one_thread
 from search.trial import Trial
 from trainers.config import LatencyConfig
 
@@ -30,12 +31,13 @@ class Latencies:
         self._model: LatencyModel | None = None
         self._fitted: list[tuple[Architecture, float]] = []
         self._rough: RoughLatency | None = None
+        self._is_fitted = False
 
     def measured(self, trials: Iterable[Trial]) -> None:
         """Takes in the study's trials after one more was measured."""
         known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
         if known != self._known:
-            self._known, self._rough = known, None
+            self._known, self._rough, self._is_fitted = known, None, False
 
     @property
     def facts(self) -> dict[str, float | None]:
@@ -58,23 +60,34 @@ class Latencies:
             return None
         return latency_ms
 
+    def ratio(self, architecture: Architecture) -> float:
+        """The ratio to the plain backbone's latency, however doubtful."""
+        ratio = self._refitted().ratio(architecture) if self._known else None
+        return self._guess(architecture) if ratio is None else ratio
+
     def estimate(self, architecture: Architecture) -> tuple[float, float]:
-        """The ratio to the plain backbone's latency, however doubtful, and its relative doubt.
+        """What `ratio` gives, and its relative doubt.
 
         The doubt is the half-width of the 95 % interval; infinite for a guess by MACs.
         """
         predicted = self._refitted().predict(architecture) if self._known else None
-        if predicted is not None:
-            return predicted.ratio, predicted.half_width
+        if predicted is None:
+            return self._guess(architecture), math.inf
+        return predicted.ratio, predicted.half_width
+
+    def _guess(self, architecture: Architecture) -> float:
         if self._rough is None:
             self._rough = RoughLatency(self._image_size, self._known[-MOST:])
-        return self._rough.ratio(architecture), math.inf
+        return self._rough.ratio(architecture)
 
     def _refitted(self) -> LatencyModel:
         """The model, fitted again where there is enough new: it takes a second of 300."""
-        by = self._known[: last_step(len(self._known), 1, REFIT)][-MOST:]
-        if self._model is None or self._fitted != by:
-            self._model, self._fitted = LatencyModel(self._image_size, by), by
+        if self._model is None or not self._is_fitted:
+            by = self._known[: last_step(len(self._known), 1, REFIT)][-MOST:]
+            if self._model is None or self._fitted != by:
+                with one_thread():
+                    self._model, self._fitted = LatencyModel(self._image_size, by), by
+            self._is_fitted = True
         return self._model
 
     def at_best(self, trial: Trial) -> Trial:

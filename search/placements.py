@@ -13,8 +13,9 @@ from models.architecture import Architecture, Placement
 from models.cost import Cost
 from search.candidates import choose, count_sampled, distributions, every_architecture
 from search.latencies import Latencies
-from search.ledger import CANDIDATE
+from search.ledger import CANDIDATE, Ledger
 from search.placement_features import LEVELS, PlacementFeatures
+from search.proposer import Proposer
 from search.sampling.domain import Features
 from search.space import Space
 
@@ -85,7 +86,7 @@ class PlacementDomain:
         values: dict[str, Callable[[], float]] = {
             "params": lambda: cost.params,
             "macs": lambda: cost.macs,
-            "latency_ms": lambda: self._latency_ms(candidate)[0],
+            "latency_ms": lambda: self._latencies.ratio(candidate) * self._unit_ms,
         }
         return tuple(values[name]() for name in self._space.file.objectives.minimize)
 
@@ -96,16 +97,16 @@ class PlacementDomain:
             return False
         if budgets.max_latency_ms is None or self._reference_ms() is None:
             return True
-        latency_ms, doubt = self._latency_ms(candidate)
-        return (1 - doubt) * latency_ms <= budgets.max_latency_ms
+        ratio, doubt = self._latencies.estimate(candidate)
+        return (1 - doubt) * ratio * self._unit_ms <= budgets.max_latency_ms
 
     def features(self, candidate: Architecture) -> Features:
         """The sum of what its placements have in common with others."""
         return self._described.features(candidate)
 
-    def _latency_ms(self, candidate: Architecture) -> tuple[float, float]:
-        ratio, doubt = self._latencies.estimate(candidate)
-        return ratio * (self._reference_ms() or 1.0), doubt
+    @property
+    def _unit_ms(self) -> float:
+        return self._reference_ms() or 1.0
 
     def _cost(self, candidate: Architecture) -> Cost:
         total = build.plan(candidate, self._image_size).cost
@@ -119,6 +120,15 @@ class PlacementDomain:
             shape = build.plan(candidate, self._image_size).slots[placement.slot]
             added = self._added[placement] = build.block_cost(placement.block, shape)
         return added
+
+
+def placement_proposer(
+    space: Space, latencies: Latencies, ledger: Ledger
+) -> Proposer[Architecture]:
+    """Proposes the architectures of `space` for the study of `ledger`."""
+    search = space.file.search
+    domain = PlacementDomain(space, latencies, lambda: ledger.reference_ms)
+    return Proposer(domain, search.sampler, ledger.study.directions, space.trials, search.seed)
 
 
 class _Reciter:

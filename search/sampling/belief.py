@@ -13,6 +13,7 @@ from search.sampling.hypervolume_gain import HypervolumeGain
 from search.sampling.observations import Observation
 from search.sampling.surrogate import Known, Parameters, Surrogate
 
+CLOSELY = 50  # candidates that are looked at together
 MARGIN = 1e-9  # by which the reference lies behind the worst, so that this one counts
 
 Array = NDArray[np.float64]
@@ -78,13 +79,25 @@ class Belief(Generic[Candidate]):
         ranked = np.argsort(self._points[:, -1], kind="stable")
         return list(dict.fromkeys(contending[i] for i in ranked if on_it[i]))
 
-    def gains(self, candidates: Sequence[Candidate]) -> Array:
-        """The hypervolume [n] that each is expected to add to the front."""
-        costs = self._costs(candidates)
-        means, deviations = self._surrogate.predict(self._encoder.rows(candidates, costs))
+    def best_of(self, candidates: Sequence[Candidate], many: int) -> dict[Candidate, float]:
+        """Up to `many` that are expected to add most hypervolume to the front, and how much.
+
+        Gains grow with deviations, so most candidates are ruled out by deviations that are at least
+        as large as theirs, and few are looked at closely.
+        """
         if self._front is None:
-            raise RuntimeError("compare_with comes before gains")
-        return self._front.expected(np.log(costs), means, deviations)
+            raise RuntimeError("compare_with comes before best_of")
+        costs = self._costs(candidates)
+        rows, logs = self._encoder.rows(candidates, costs), np.log(costs)
+        bounds = self._front.expected(logs, *self._surrogate.at_most(rows))
+        order, gains = np.argsort(-bounds, kind="stable"), np.full(len(rows), -np.inf)
+        for at in range(0, len(order), CLOSELY):
+            if at >= many and np.partition(gains, -many)[-many] >= bounds[order[at]]:
+                break
+            near = order[at : at + CLOSELY]
+            gains[near] = self._front.expected(logs[near], *self._surrogate.predict(rows[near]))
+        best = np.argsort(-gains, kind="stable")[:many]
+        return {candidates[i]: float(gains[i]) for i in best}
 
     def _costs(self, candidates: Sequence[Candidate]) -> Array:
         if candidates is not self._costed[0]:  # the pool's beginning is asked for twice

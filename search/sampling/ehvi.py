@@ -16,6 +16,7 @@ from search.sampling.domain import Candidate, Domain
 from search.sampling.encoder import Vocabulary
 from search.sampling.growth import last_step
 from search.sampling.observations import Observation, observe
+from search.sampling.one_thread import one_thread
 from search.sampling.pool import Pool
 from search.sampling.surrogate import Parameters
 from search.sampling.whole import WholeSampler
@@ -52,7 +53,8 @@ class EHVISampler(WholeSampler[Candidate]):
         if len(known) < self._startup:
             found = self._pool.some(held, 1, rng)
         else:
-            found = self._best(seen, known, held, rng)
+            with one_thread():
+                found = self._best(seen, known, held, rng)
         if not found:
             raise self.nothing_left(held)
         return found[0]
@@ -69,7 +71,7 @@ class EHVISampler(WholeSampler[Candidate]):
         if not start:
             return []
         belief.compare_with(start)
-        found, gain = self._pool.climb(start, held, belief.gains, rng)
+        found, gain = self._pool.climb(start, held, belief.best_of, rng)
         self.expected_gain = gain / belief.hypervolume if belief.hypervolume > 0 else None
         return [found]
 

@@ -1,6 +1,7 @@
 """Candidates as rows of numbers, for a model that learns from some of them about others."""
 
 import math
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Generic
 
@@ -22,7 +23,7 @@ class Vocabulary(Generic[Candidate]):
         self._described = described
         self._number: dict[Key, int] = {}
         self._levels: list[int] = []
-        self._known: dict[Candidate, tuple[Numbers, Array]] = {}
+        self._forget()
         self.many_levels = len(described.levels)
         self._level = {level: index for index, level in enumerate(described.levels)}
 
@@ -33,24 +34,39 @@ class Vocabulary(Generic[Candidate]):
 
     def numbers(self, candidates: Sequence[Candidate]) -> tuple[Numbers, Numbers, Array]:
         """Of every feature of every candidate: the candidate's row, the number and the value."""
-        found = [self._known.get(candidate) or self._learn(candidate) for candidate in candidates]
-        if not found:
-            return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0)
-        rows = np.repeat(np.arange(len(found)), [len(numbers) for numbers, _ in found])
-        numbers, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return rows, numbers, values
+        if len(self._place) > MOST_KNOWN:
+            self._forget()
+        place = self._place
+        at = np.array([place.get(each) or self._learn(each) for each in candidates], np.intp)
+        many = np.frombuffer(self._many, np.intp)[at]
+        rows = np.repeat(np.arange(len(at)), many)
+        of_all = np.arange(len(rows)) + np.repeat(
+            np.frombuffer(self._begins, np.intp)[at] - np.cumsum(many) + many, many
+        )
+        return (
+            rows,
+            np.frombuffer(self._numbers, np.intp)[of_all],
+            np.frombuffer(self._values)[of_all],
+        )
 
-    def _learn(self, candidate: Candidate) -> tuple[Numbers, Array]:
-        if len(self._known) > MOST_KNOWN:
-            self._known.clear()
+    def _forget(self) -> None:
+        """Begins anew with what is known of candidates: one after the other, in one row."""
+        self._place: dict[Candidate, int] = {}
+        self._begins, self._many = array("q", [0]), array("q", [0])  # none has place 0
+        self._numbers, self._values = array("q"), array("d")
+
+    def _learn(self, candidate: Candidate) -> int:
         features = self._described.features(candidate)
         for key in features:
             if key not in self._number:
                 self._number[key] = len(self._levels)
                 self._levels.append(self._level[key[0]])
-        numbers = np.array([self._number[key] for key in features], dtype=np.intp)
-        known = self._known[candidate] = (numbers, np.array(list(features.values()), float))
-        return known
+        self._begins.append(len(self._numbers))
+        self._many.append(len(features))
+        self._numbers.extend([self._number[key] for key in features])
+        self._values.extend(features.values())
+        place = self._place[candidate] = len(self._many) - 1
+        return place
 
 
 class Encoder(Generic[Candidate]):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from search.sampling.domain import Candidate, Domain
 from search.sampling.neighbour import Neighbour
@@ -14,7 +13,8 @@ DRAWN = 800  # else so many at random, and as many neighbours of those that did 
 CLIMBERS, NEIGHBOURS, ROUNDS = 10, 15, 3  # of the local search from the best of these
 IN_VAIN = 50  # draws for each that is wanted, before the domain is gone through from its beginning
 
-Rating = Callable[[Sequence[Candidate]], NDArray[np.float64]]
+Rating = Callable[[Sequence[Candidate], int], dict[Candidate, float]]
+"""The best of some, up to so many, with what they are worth."""
 
 
 class Pool(Generic[Candidate]):
@@ -42,20 +42,21 @@ class Pool(Generic[Candidate]):
         self,
         start: Sequence[Candidate],
         held: Collection[Candidate],
-        rate: Rating[Candidate],
+        best_of: Rating[Candidate],
         rng: np.random.Generator,
     ) -> tuple[Candidate, float]:
         """The best of `start`, and of those near the best where not all are in it; its rating."""
-        rated = dict(zip(start, rate(start), strict=True))
+        rated, looked_at = best_of(start, CLIMBERS), set(start)
         for _ in range(0 if self.whole else ROUNDS):
             top = sorted(rated, key=lambda each: -rated[each])[:CLIMBERS]
             near = self._new(self._near(top, len(top) * NEIGHBOURS, rng), held)
-            new = [candidate for candidate in dict.fromkeys(near) if candidate not in rated]
+            new = [candidate for candidate in dict.fromkeys(near) if candidate not in looked_at]
             if not new:
                 break
-            rated |= dict(zip(new, rate(new), strict=True))
+            rated |= best_of(new, CLIMBERS)
+            looked_at.update(new)
         best = max(rated, key=lambda each: rated[each])
-        return best, float(rated[best])
+        return best, rated[best]
 
     def some(
         self, held: Collection[Candidate], many: int, rng: np.random.Generator

@@ -1,5 +1,6 @@
 """What is measured first, what later, and what is never measured."""
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -170,6 +171,18 @@ def test_no_prediction_without_measurements() -> None:
     latencies.measured([])
     assert latencies.predict(space.control, None) is None
     assert latencies.facts == {"measured": 0, "error": None}
+
+
+def test_an_estimate_is_a_guess_and_then_a_prediction() -> None:
+    executor = searched("latency.measure=every", "search.trials=14")
+    trials = executor.driver.trials
+    latencies = Latencies(LatencyConfig(), 16)
+    for many in (0, 3, len(trials)):
+        latencies.measured(trials[:many])
+        ratio, doubt = latencies.estimate(trials[-1].architecture)
+        assert latencies.ratio(trials[-1].architecture) == ratio
+        assert (doubt < 1) == (many == len(trials))
+        assert math.isinf(doubt) == (many < len(trials))
 
 
 def test_early_stopping_allows_for_what_predictions_may_be_off(

@@ -245,6 +245,7 @@ def test_prediction_and_interval_are_the_gaussian_process(
         cross = np.array([covariance(asked, one) for one, _ in rows])
         mean = cross @ np.linalg.solve(total, np.array([ratio - 1 for _, ratio in rows]))
         assert prediction.ratio == pytest.approx(max(1.0, 1 + mean), rel=1e-9)
+        assert model.ratio(asked) == prediction.ratio
         variance = covariance(asked, asked) - cross @ np.linalg.solve(total, cross)
         wider = math.sqrt(1 + variance / prediction.ratio**2)
         assert prediction.half_width / plain.half_width == pytest.approx(wider, rel=1e-6)
@@ -303,6 +304,7 @@ def test_a_type_that_was_never_measured_is_not_guessed(
     model = LatencyModel(SIZE, measured(without, additive(0), 0))
     answers = {has_eca(one): model.predict(one) is None for one in listed}
     assert answers == {True: True, False: False}
+    assert all((model.ratio(one) is None) == has_eca(one) for one in listed)
     assert model.predict(quickstart.baseline) is None, "another backbone"
 
 

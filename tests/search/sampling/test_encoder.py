@@ -1,6 +1,7 @@
 """Rows: one column for a feature, one for what a level has that was never seen."""
 
 import numpy as np
+import pytest
 from words import Words
 
 from search.sampling.encoder import Encoder, Vocabulary, combined
@@ -49,3 +50,16 @@ def test_costs_are_standardised_logarithms() -> None:
 def test_features_add_up() -> None:
     parts = [{("letter", "a"): 1.0}, {("letter", "a"): 2.0, ("letter", "b"): 1.0}]
     assert combined(parts) == {("letter", "a"): 3.0, ("letter", "b"): 1.0}
+
+
+def test_a_vocabulary_that_forgets_candidates_knows_their_features(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words, remembering = list(Words(3).every()), Vocabulary(Words(3))
+    expected = remembering.numbers(words)
+    monkeypatch.setattr("search.sampling.encoder.MOST_KNOWN", 10)
+    forgetful = Vocabulary(Words(3))
+    for _ in range(2):
+        for found, wanted in zip(forgetful.numbers(words), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+    assert [len(part) for part in forgetful.numbers([])] == [0, 0, 0]

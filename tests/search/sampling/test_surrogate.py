@@ -6,7 +6,7 @@ from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
-from search.sampling.surrogate import Known, Parameters, PartsKernel, Surrogate
+from search.sampling.surrogate import ENOUGH, Known, Parameters, PartsKernel, Surrogate
 
 LEVEL_OF = np.array([0, 0, 0, 1, 1, 2])
 REACH = 1.7
@@ -118,3 +118,14 @@ def test_equal_losses_are_no_trouble(losses: list[float]) -> None:
     mean, deviation = model.predict(rows(5, seed=1))
     assert np.isfinite(mean).all()
     assert np.isfinite(deviation).all()
+
+
+@pytest.mark.parametrize("many", [ENOUGH - 10, ENOUGH + 30])
+def test_deviations_at_most_are_no_smaller_and_means_are_those_predicted(many: int) -> None:
+    surrogate, others = Surrogate(known(many, 0.1), LEVEL_OF), rows(300, seed=5)
+    means, deviations = surrogate.predict(others)
+    same, at_most = surrogate.at_most(others)
+    assert np.allclose(same, means)
+    assert (at_most >= deviations * (1 - 1e-6)).all()
+    exact = many <= ENOUGH
+    assert np.allclose(at_most, deviations) == exact
