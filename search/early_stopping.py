@@ -1,6 +1,6 @@
 """When a candidate's training is given up, by the rule that a space file names.
 
-`curve`: its learning curve leads to expect that it will not reach the front, given what it costs.
+`curve`: those that reach the front, given what it costs, hardly ever have a curve so bad.
 `halving`: asynchronous successive halving (Li et al., "A System for Massively Parallel
 Hyperparameter Tuning", 2020) by non-dominated rank (Schmucker et al., "Multi-objective Asynchronous
 Successive Halving", 2021). `patience`: it stands still.
@@ -17,6 +17,8 @@ from search.sampling.observations import loss
 from search.space_file import EarlyStopping
 from search.trial import State, Trial
 from trainers.messages import EpochResult
+
+GROWTH = 1.5  # between the epochs at which a curve is judged
 
 
 def reason_to_stop(
@@ -50,15 +52,24 @@ def stands_still(curve: Sequence[EpochResult], rules: EarlyStopping) -> str | No
 def _will_not_reach_the_front(
     trial: Trial, others: Sequence[Trial], rules: EarlyStopping, minimize: Sequence[str]
 ) -> str | None:
-    """The risk of being wrong is shared out evenly between the epochs at which it is asked."""
+    """Whether those that reach the front are too rarely as bad as `trial` at its epoch.
+
+    The risk of losing one of them is shared out evenly between the epochs at which this is asked.
+    """
+    asked = _growing(rules.grace_epochs, trial.epochs, GROWTH)
+    if len(trial.curve) not in asked:
+        return None
     whole = [other for other in others if other.state is State.COMPLETE]
     rivals = [o for o in whole if not o.over_budget and _costs_no_more(o, trial, minimize)]
-    expected = Curves([_losses(other) for other in whole]).expected(_losses(trial))
-    if expected is None or not rivals:
+    if not rivals:
         return None
     best = max(rivals, key=lambda rival: rival.val_accuracy or 0.0)
-    chance = expected.chance_below(_losses(best)[-1])
-    if chance >= rules.risk / max(trial.epochs - rules.grace_epochs, 1):
+    curves = Curves([_losses(other) for other in others if other.curve])
+    rarity = curves.how_rarely_as_bad(_losses(trial), _losses(best)[-1])
+    expected = curves.expected(_losses(trial))
+    if rarity is None or expected is None:
+        return None
+    if rarity >= rules.risk / len(asked):
         return None
     return (
         f"curve: {trial.val_accuracy or 0:.4f} in epoch {len(trial.curve)} leads to expect "
@@ -72,7 +83,7 @@ def _behind(
 ) -> str | None:
     """Whether more than one part in `reduction` of those that came so far is ahead of it."""
     epochs = len(trial.curve)
-    if epochs not in _rungs(trial.epochs, rules):
+    if epochs not in _growing(rules.grace_epochs, trial.epochs, rules.reduction):
         return None
     came = [trial, *(other for other in others if len(other.curve) >= epochs)]
     points = [_point(each, epochs, minimize) for each in came]
@@ -85,10 +96,11 @@ def _behind(
     return f"halving: {ahead} of {len(ranks)} are ahead of it in epoch {epochs}, {places} go on"
 
 
-def _rungs(epochs: int, rules: EarlyStopping) -> list[int]:
-    found = [rules.grace_epochs]
-    while found[-1] * rules.reduction < epochs:
-        found.append(found[-1] * rules.reduction)
+def _growing(first: int, epochs: int, factor: float) -> list[int]:
+    """The epochs before the last that are `first`, `factor` times that, and so on."""
+    found = [first]
+    while (following := max(found[-1] + 1, round(found[-1] * factor))) < epochs:
+        found.append(following)
     return found
 
 

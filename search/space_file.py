@@ -74,8 +74,8 @@ class Objectives(Section):
 class EarlyStopping(Section):
     """When a candidate's training is given up; the baseline and the controls never are.
 
-    `rule`: `curve`, once its learning curve leads to expect that it does not reach the front; of
-    all candidates at most the part `risk` is given up and would have. `halving`: at the epochs
+    `rule`: `curve`, once its learning curve is as bad as those of candidates that reach the front
+    hardly ever are: of these at most the part `risk` is given up. `halving`: at the epochs
     `grace_epochs` times powers of `reduction` the best in `reduction` go on; `patience`: after so
     many epochs without an improvement of at least `min_improvement` of the validation accuracy (a
     fraction). None acts before `grace_epochs` epochs are done.

@@ -385,8 +385,8 @@ def test_every_problem_gets_a_line(load: Callable[..., Space]) -> None:
 def test_what_is_long_is_refused_in_time_and_in_short(
     load: Callable[..., Space], text: str
 ) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError) as caught:
         load(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert len(str(caught.value)) < 20_000
