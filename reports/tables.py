@@ -100,8 +100,9 @@ def effects_table(effects: Iterable[Effect]) -> pd.DataFrame:
     """One row per property of placements: what it is worth, with 95 % intervals.
 
     Gains are differences of validation accuracies (fractions). `model_gain` is that of one such
-    placement by the model, in the mean over the `trials` trained candidates that have it;
-    `trials_gain` is their mean accuracy less that of all others.
+    placement by the model, in the mean over the `trials` candidates that have it and were trained,
+    if only for a part; `trials_gain` is the mean accuracy of those trained to the end less that of
+    all others.
     """
     return _frame([_effect_row(effect) for effect in effects], EFFECT_COLUMNS)
 

@@ -6,7 +6,7 @@ for does not exist. A placement in a slot that is already taken is dropped.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -15,6 +15,9 @@ from models.architecture import Architecture, Block, OptionValue, Placement, Slo
 from models.attention import make_block
 from search.sampling.domain import Chooser
 from search.space import BlockChoices, Space
+
+Placements = tuple[Placement, ...]
+Fits = Callable[[Placements], bool]
 
 
 def choose(space: Space, trial: Chooser) -> Architecture:
@@ -85,15 +88,39 @@ def count_sampled(space: Space) -> int:
     return sum(counts[1:])
 
 
-def every_architecture(space: Space) -> Iterator[Architecture]:
-    """All architectures of the space, those of few placements first. There may be very many."""
+def every_architecture(space: Space, fits: Fits | None = None) -> Iterator[Architecture]:
+    """All architectures of the space, those of few placements first. There may be very many.
+
+    `fits` says whether placements may be together, which more of them never mend: none with such
+    placements is given, nor gone through.
+    """
     backbone = space.file.backbone
-    variants = {
-        slot: [block for choices in space.choices_at[slot] for block in choices.variants()]
+    at_slot = [
+        [Placement(slot, b) for choices in space.choices_at[slot] for b in choices.variants()]
         for slot in space.slots
-    }
+    ]
     for count in range(space.at_most + 1):
-        for slots in itertools.combinations(space.slots, count):
-            for blocks in itertools.product(*(variants[slot] for slot in slots)):
-                placements = tuple(map(Placement, slots, blocks))
+        none = True
+        for slots in itertools.combinations(at_slot, count):
+            for placements in _together((), slots, fits or _always):
                 yield Architecture(backbone, placements)
+                none = False
+        if none:
+            return
+
+
+def _together(
+    placed: Placements, more: Sequence[Sequence[Placement]], fits: Fits
+) -> Iterator[Placements]:
+    """`placed` with one of each of `more`."""
+    if not more:
+        yield placed
+        return
+    for placement in more[0]:
+        together = (*placed, placement)
+        if fits(together):
+            yield from _together(together, more[1:], fits)
+
+
+def _always(_: Placements) -> bool:
+    return True

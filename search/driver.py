@@ -83,6 +83,7 @@ class Driver:
         self._running: set[int] = set()
         self._infeasible_in_a_row = 0
         self._gave_up: str | None = None
+        self._little_to_gain: LittleToGainError | None = None
         self._origin_failed = False
         self._again = deque(n for n, t in self._trials.items() if t.state is State.RUNNING)
         self._fixed = deque(agenda.fixed(space, self._held()))
@@ -298,11 +299,15 @@ class Driver:
             return self._fixed.popleft()
         if not self._space.slots:
             raise NothingLeftError(EXHAUSTED)  # nothing is sampled beside listed candidates
+        if self._little_to_gain is not None:
+            raise self._little_to_gain
         chosen = self._proposer.propose(self._ledger.for_sampler(), self._held())
         least, gain = self._space.file.search.min_gain, chosen.expected_gain
         if least is not None and gain is not None and gain < least:
             share = f"{100 * least:g} %"
-            raise LittleToGainError(f"none is expected to add {share} to the front's hypervolume")
+            text = f"none is expected to add {share} to the front's hypervolume"
+            self._little_to_gain = LittleToGainError(text)
+            raise self._little_to_gain
         return Proposal(
             chosen.candidate,
             parameters=chosen.parameters,
@@ -355,6 +360,7 @@ class Driver:
         return Assignment(number, task)
 
     def _refresh(self, number: int) -> Trial:
+        self._little_to_gain = None  # what was expected may have changed
         self._trials[number] = self._ledger.trial(number)
         return self._trials[number]
 

@@ -6,6 +6,7 @@ Hyperparameter Tuning", 2020) by non-dominated rank (Schmucker et al., "Multi-ob
 Successive Halving", 2021). `patience`: it stands still.
 """
 
+import math
 from collections.abc import Sequence
 
 import moocore
@@ -18,6 +19,7 @@ from search.space_file import EarlyStopping
 from search.trial import State, Trial
 from trainers.messages import EpochResult
 
+HOPELESS = 0.1  # of what is risked of front members may be risked of all
 GROWTH = 1.5  # between the epochs at which a curve is judged
 
 
@@ -52,9 +54,11 @@ def stands_still(curve: Sequence[EpochResult], rules: EarlyStopping) -> str | No
 def _will_not_reach_the_front(
     trial: Trial, others: Sequence[Trial], rules: EarlyStopping, minimize: Sequence[str]
 ) -> str | None:
-    """Whether those that reach the front are too rarely as bad as `trial` at its epoch.
+    """Whether those that reach the front are too rarely as bad as `trial`.
 
     The risk of losing one of them is shared out evenly between the epochs at which this is asked.
+    Where nothing like the front was ever seen at its costs, nothing is known of those that reach
+    it; then its own chance must be next to nothing.
     """
     asked = _growing(rules.grace_epochs, trial.epochs, GROWTH)
     if len(trial.curve) not in asked:
@@ -64,12 +68,18 @@ def _will_not_reach_the_front(
     if not rivals:
         return None
     best = max(rivals, key=lambda rival: rival.val_accuracy or 0.0)
-    curves = Curves([_losses(other) for other in others if other.curve])
-    rarity = curves.how_rarely_as_bad(_losses(trial), _losses(best)[-1])
-    expected = curves.expected(_losses(trial))
+    known = [(_losses(other), _log_costs(other, minimize)) for other in others if other.curve]
+    costs = _log_costs(trial, minimize)
+    comparable = [(curve, of_it) for curve, of_it in known if len(of_it) == len(costs)]
+    curves = Curves([curve for curve, _ in comparable], [of_it for _, of_it in comparable])
+    wanted = _losses(best)[-1]
+    rarity = curves.how_rarely_as_bad(_losses(trial), wanted, costs)
+    expected = curves.expected(_losses(trial), costs)
     if rarity is None or expected is None:
         return None
-    if rarity >= rules.risk / len(asked):
+    share = rules.risk / len(asked)
+    is_rare = rarity < share and expected.mean > wanted
+    if not is_rare and expected.chance_below(wanted) >= HOPELESS * share:
         return None
     return (
         f"curve: {trial.val_accuracy or 0:.4f} in epoch {len(trial.curve)} leads to expect "
@@ -87,9 +97,9 @@ def _behind(
         return None
     came = [trial, *(other for other in others if len(other.curve) >= epochs)]
     points = [_point(each, epochs, minimize) for each in came]
-    ranks = moocore.pareto_rank(np.array([point for point in points if point is not None]))
     if points[0] is None:
         return None
+    ranks = moocore.pareto_rank(np.array([point for point in points if point is not None]))
     ahead, places = int(np.sum(ranks < ranks[0])), max(1, len(ranks) // rules.reduction)
     if ahead < places:
         return None
@@ -112,6 +122,12 @@ def _point(trial: Trial, epochs: int, minimize: Sequence[str]) -> list[float] | 
 
 def _losses(trial: Trial) -> list[float]:
     return [loss(epoch.val_accuracy) for epoch in trial.curve]
+
+
+def _log_costs(trial: Trial, minimize: Sequence[str]) -> list[float]:
+    """Of those that are known."""
+    values = [trial.objective(name) for name in minimize]
+    return [math.log(value) for value in values if value]
 
 
 def _costs_no_more(first: Trial, second: Trial, minimize: Sequence[str]) -> bool:

@@ -3,8 +3,10 @@
 The model is the sampler's without the costs, so that what a placement gains by its size counts as
 its own. For a property, such as "type: se", it compares every trained candidate that has it with
 itself without the placements that have it, by the fitted process; what was never trained is thus
-predicted. The plain comparison, of trials that have the property with those that do not, is
-confounded: a sampler puts what seems good beside what seems good.
+predicted. Trainings that were given up count with what their curves lead to expect; without them,
+blocks would seem good whose bad candidates are given up. The plain comparison, of fully trained
+trials that have the property with those that do not, is confounded: a sampler puts what seems good
+beside what seems good.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +18,13 @@ from scipy import stats
 
 from models.architecture import Architecture, Placement, option_text
 from search.placement_features import PlacementFeatures
+from search.sampling.curves import Curves
 from search.sampling.encoder import Encoder, Vocabulary
 from search.sampling.observations import loss
 from search.sampling.surrogate import Known, Surrogate
 from search.trial import State, Trial
 
-FEWEST = 8  # trained candidates with placements, before a model is fitted
+FEWEST = 8  # fully trained candidates with placements, before a model is fitted
 Z_95 = 1.96
 MOST = 600  # trained candidates that the model is given, the latest; its time grows with the cube
 
@@ -49,9 +52,9 @@ class Gain:
 class Effect:
     """What placements with a property are worth.
 
-    `by_model`: the gain of one such placement, in the mean over the `trials` trained candidates
-    that have it. `by_trials`: their mean accuracy less that of all others; None where either side
-    has fewer than two.
+    `by_model`: the gain of one such placement, in the mean over the `trials` candidates that have
+    it and were trained, to the end or for a part. `by_trials`: the mean accuracy of those that were
+    to the end, less that of all others; None where either side has fewer than two.
     """
 
     kind: str
@@ -63,18 +66,41 @@ class Effect:
 
 def effects(trials: Sequence[Trial]) -> list[Effect]:
     """The effects of all properties, by kind and falling gain; none where little was trained."""
-    complete = [t for t in trials if t.state is State.COMPLETE and t.role.contends]
-    trained = complete[-MOST:]
-    if sum(bool(t.architecture.placements) for t in trained) < FEWEST:
+    seen = _seen([trial for trial in trials if trial.role.contends])[-MOST:]
+    complete = [each.trial for each in seen if each.trial.state is State.COMPLETE]
+    if sum(bool(trial.architecture.placements) for trial in complete) < FEWEST:
         return []
-    model = _Model(trained)
+    model = _Model(seen)
     found = []
     for kind, values in PROPERTIES.items():
         of_kind = []
-        for value, having in _by_value(trained, values).items():
+        for value, having in _by_value([each.trial for each in seen], values).items():
             gain = model.gain(having, _has(kind, value))
-            of_kind.append(Effect(kind, value, len(having), gain, _raw(having, trained)))
+            of_kind.append(Effect(kind, value, len(having), gain, _raw(having, complete)))
         found += sorted(of_kind, key=lambda each: (-each.by_model.value, each.value))
+    return found
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A trial with its final loss, or with that which its curve leads to expect."""
+
+    trial: Trial
+    loss: float
+    variance: float = 0.0
+
+
+def _seen(trials: Sequence[Trial]) -> list[_Seen]:
+    """Those trained to the end and those given up, as far as it is known where they would end."""
+    losses = {trial.number: [loss(e.val_accuracy) for e in trial.curve] for trial in trials}
+    curves = Curves([losses[t.number] for t in trials if t.state is State.COMPLETE])
+    found = []
+    for trial in trials:
+        if trial.state is State.COMPLETE:
+            found.append(_Seen(trial, losses[trial.number][-1]))
+        elif trial.state is State.STOPPED:
+            end = curves.expected(losses[trial.number])
+            found += [] if end is None else [_Seen(trial, end.mean, end.variance)]
     return found
 
 
@@ -96,13 +122,16 @@ def _by_value(
 class _Model:
     """The process over placements alone."""
 
-    def __init__(self, trained: Sequence[Trial]) -> None:
-        architectures = [trial.architecture for trial in trained]
-        losses = np.array([loss(trial.val_accuracy or 0.0) for trial in trained])
+    def __init__(self, seen: Sequence[_Seen]) -> None:
+        architectures = [each.trial.architecture for each in seen]
         self._encoder = Encoder(
-            Vocabulary(PlacementFeatures()), architectures, np.ones((len(trained), 0))
+            Vocabulary(PlacementFeatures()), architectures, np.ones((len(seen), 0))
         )
-        known = Known(self._rows(architectures), losses, np.zeros(len(trained)))
+        known = Known(
+            self._rows(architectures),
+            np.array([each.loss for each in seen]),
+            np.array([each.variance for each in seen]),
+        )
         self._surrogate = Surrogate(known, self._encoder.level_of)
         plain = Architecture(architectures[0].backbone)
         means, _ = self._surrogate.predict(self._rows([plain]))
@@ -128,11 +157,11 @@ class _Model:
         return self._encoder.rows(architectures, np.ones((len(architectures), 0)))
 
 
-def _raw(having: Sequence[Trial], trained: Sequence[Trial]) -> Gain | None:
-    """Welch's interval for the difference of the means."""
+def _raw(having: Sequence[Trial], complete: Sequence[Trial]) -> Gain | None:
+    """Welch's interval for the difference of the means, of those trained to the end."""
     numbers = {trial.number for trial in having}
     sides = [
-        [t.val_accuracy or 0.0 for t in trained if (t.number in numbers) == inside]
+        [t.val_accuracy or 0.0 for t in complete if (t.number in numbers) == inside]
         for inside in (True, False)
     ]
     if min(map(len, sides)) < 2 or all(len(set(side)) == 1 for side in sides):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from models.architecture import Architecture
-from search.latency_model import LatencyModel
+from search.latency_model import LatencyModel, Prediction
 from search.rough_latency import RoughLatency
 from search.sampling.growth import last_step
 from search.sampling.one_thread import one_thread
@@ -13,6 +13,7 @@ from search.trial import Trial
 from trainers.config import LatencyConfig
 
 REFIT = 1.1  # times as many measurements as the last fit had
+MOST_KEPT = 50_000  # predictions that are kept
 MOST = 300  # measurements that are fitted, the latest; time and memory grow with their square
 
 
@@ -32,6 +33,7 @@ class Latencies:
         self._fitted: list[tuple[Architecture, float]] = []
         self._rough: RoughLatency | None = None
         self._is_fitted = False
+        self._forget()
 
     def measured(self, trials: Iterable[Trial]) -> None:
         """Takes in the study's trials after one more was measured."""
@@ -62,7 +64,12 @@ class Latencies:
 
     def ratio(self, architecture: Architecture) -> float:
         """The ratio to the plain backbone's latency, however doubtful."""
-        ratio = self._refitted().ratio(architecture) if self._known else None
+        if not self._known:
+            return self._guess(architecture)
+        model = self._refitted()
+        if architecture not in self._ratios:
+            self._ratios[architecture] = model.ratio(architecture)
+        ratio = self._ratios[architecture]
         return self._guess(architecture) if ratio is None else ratio
 
     def estimate(self, architecture: Architecture) -> tuple[float, float]:
@@ -70,7 +77,12 @@ class Latencies:
 
         The doubt is the half-width of the 95 % interval; infinite for a guess by MACs.
         """
-        predicted = self._refitted().predict(architecture) if self._known else None
+        if not self._known:
+            return self._guess(architecture), math.inf
+        model = self._refitted()
+        if architecture not in self._predictions:
+            self._predictions[architecture] = model.predict(architecture)
+        predicted = self._predictions[architecture]
         if predicted is None:
             return self._guess(architecture), math.inf
         return predicted.ratio, predicted.half_width
@@ -82,13 +94,21 @@ class Latencies:
 
     def _refitted(self) -> LatencyModel:
         """The model, fitted again where there is enough new: it takes a second of 300."""
+        if max(len(self._ratios), len(self._predictions)) > MOST_KEPT:
+            self._forget()
         if self._model is None or not self._is_fitted:
             by = self._known[: last_step(len(self._known), 1, REFIT)][-MOST:]
             if self._model is None or self._fitted != by:
                 with one_thread():
                     self._model, self._fitted = LatencyModel(self._image_size, by), by
+                self._forget()
             self._is_fitted = True
         return self._model
+
+    def _forget(self) -> None:
+        """What the model said, which a sampler asks again and again between two fits."""
+        self._ratios: dict[Architecture, float | None] = {}
+        self._predictions: dict[Architecture, Prediction | None] = {}
 
     def at_best(self, trial: Trial) -> Trial:
         """The trial with the latency it has if its prediction is as much too high as tolerated."""

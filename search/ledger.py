@@ -21,12 +21,11 @@ from models.cost import Cost
 from models.errors import InputError, StorageError
 from search.database import open_sqlite, refuse_foreign, storage_errors
 from search.records import Records
-from search.sampling.domain import COSTS
+from search.sampling.domain import CONSTRAINTS, COSTS
 from search.trial import Role, State, Trial
 from trainers.messages import EpochResult, Failed, Latency, Start, Worker
 
 DATABASE = "study.db"
-CONSTRAINTS = "constraints"  # the system attribute the dashboard reads feasibility from
 CANDIDATE = "candidate"
 REFERENCE = "latency_reference_ms"
 START = "start"

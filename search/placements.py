@@ -33,7 +33,8 @@ class PlacementDomain:
         self, space: Space, latencies: Latencies, reference_ms: Callable[[], float | None]
     ) -> None:
         self._space, self._latencies, self._reference_ms = space, latencies, reference_ms
-        self._image_size = space.file.data.image_size
+        self._plan = build.plan(space.baseline, space.file.data.image_size)
+        self._max_params = space.file.objectives.max_params
         self._described = PlacementFeatures()
         self._added: dict[Placement, Cost] = {}
         self._by_id: dict[str, Architecture] = {}
@@ -66,8 +67,9 @@ class PlacementDomain:
         return distributions(self._space)
 
     def every(self) -> Iterator[Architecture]:
-        """All that the sampler can choose, those of few placements first."""
-        return (each for each in every_architecture(self._space) if each.placements)
+        """All but those of more parameters than allowed, those of few placements first."""
+        fits = None if self._max_params is None else self._fits
+        return (each for each in every_architecture(self._space, fits) if each.placements)
 
     def recall(self, trial: FrozenTrial) -> Architecture | None:
         """The architecture that a trial of the ledger notes; None where there is none."""
@@ -82,7 +84,7 @@ class PlacementDomain:
 
     def costs(self, candidate: Architecture) -> tuple[float, ...]:
         """Parameters, MACs and latency in milliseconds, as far as these are objectives."""
-        cost = self._cost(candidate)
+        cost = self._cost(candidate.placements)
         values: dict[str, Callable[[], float]] = {
             "params": lambda: cost.params,
             "macs": lambda: cost.macs,
@@ -92,13 +94,13 @@ class PlacementDomain:
 
     def allowed(self, candidate: Architecture) -> bool:
         """Whether it is within the budgets; one of latency is only known to be missed at times."""
-        budgets = self._space.file.objectives
-        if budgets.max_params is not None and self._cost(candidate).params > budgets.max_params:
+        most_ms = self._space.file.objectives.max_latency_ms
+        if self._max_params is not None and not self._fits(candidate.placements):
             return False
-        if budgets.max_latency_ms is None or self._reference_ms() is None:
+        if most_ms is None or self._reference_ms() is None:
             return True
         ratio, doubt = self._latencies.estimate(candidate)
-        return (1 - doubt) * ratio * self._unit_ms <= budgets.max_latency_ms
+        return (1 - doubt) * ratio * self._unit_ms <= most_ms
 
     def features(self, candidate: Architecture) -> Features:
         """The sum of what its placements have in common with others."""
@@ -108,16 +110,21 @@ class PlacementDomain:
     def _unit_ms(self) -> float:
         return self._reference_ms() or 1.0
 
-    def _cost(self, candidate: Architecture) -> Cost:
-        total = build.plan(candidate, self._image_size).cost
-        for placement in candidate.placements:
-            total = total + self._cost_of(candidate, placement)
+    def _fits(self, placements: Sequence[Placement]) -> bool:
+        """Whether they are within the budget of parameters."""
+        return self._max_params is None or self._cost(placements).params <= self._max_params
+
+    def _cost(self, placements: Sequence[Placement]) -> Cost:
+        """Of the backbone with these in it."""
+        total = self._plan.cost
+        for placement in placements:
+            total = total + self._cost_of(placement)
         return total
 
-    def _cost_of(self, candidate: Architecture, placement: Placement) -> Cost:
+    def _cost_of(self, placement: Placement) -> Cost:
         added = self._added.get(placement)
         if added is None:
-            shape = build.plan(candidate, self._image_size).slots[placement.slot]
+            shape = self._plan.slots[placement.slot]
             added = self._added[placement] = build.block_cost(placement.block, shape)
         return added
 

@@ -20,7 +20,7 @@ from search.samplers import KINDS, make_sampler
 from search.sampling.domain import Candidate, Domain
 from search.sampling.neighbour import Neighbour
 from search.sampling.study_copy import StudyCopy
-from search.sampling.whole import EXHAUSTED, NothingLeftError, WholeSampler
+from search.sampling.whole import WholeSampler, nothing_left
 from search.space_file import SamplerName
 
 NEIGHBOURS = 60  # drawn before the domain is gone through from its beginning
@@ -107,7 +107,7 @@ class Proposer(Generic[Candidate]):
         for candidate in self._domain.every():
             if candidate not in held:
                 return Chosen(candidate, *self._domain.parameters(candidate))
-        raise NothingLeftError(EXHAUSTED)
+        raise nothing_left(self._domain, held)
 
     def _shown(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
         """The copy of the study that the sampler is to see."""

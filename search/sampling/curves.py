@@ -13,6 +13,9 @@ from scipy import stats
 FEWEST = 4  # whole curves before anything is said
 SLOPE, SLOPE_SD = 0.5, 0.5  # of final over present losses, usually: 1 if nothing were luck
 LEAST_NOISE = 0.005  # of a final loss, however well few curves agree: half a percent of the error
+Z_95 = 1.96
+LEAST_SPREAD = 1e-9  # of numbers that are as good as equal
+FAR, OUT_OF_SIGHT = 3.0, 6.0  # robust standard deviations above the middle
 COVERAGE = 0.95
 PARTS = (np.arange(9) + 0.5) / 9  # of a law that are as likely
 STEPS = np.linspace(-8, 8, 801)  # of an integral over a normal law, in standard deviations
@@ -28,6 +31,17 @@ class Expected:
     deviation: float
     freedom: int
 
+    def chance_below(self, wanted: float) -> float:
+        """How likely the curve ends at `wanted` or below."""
+        if self.deviation == 0:
+            return float(self.mean <= wanted)
+        return float(stats.t.cdf((wanted - self.mean) / self.deviation, self.freedom))
+
+    @property
+    def variance(self) -> float:
+        """Of a normal law whose interval is as wide."""
+        return (self.half_width / Z_95) ** 2
+
     @property
     def half_width(self) -> float:
         """Of the interval that holds the end in 95 of 100 cases."""
@@ -35,97 +49,151 @@ class Expected:
 
 
 class Curves:
-    """Predicts final losses by a regression on the loss at the same epoch.
+    """Predicts final losses by a regression on the loss at the same epoch, and on costs.
 
     `curves`: losses epoch by epoch of trainings; those that have as many epochs as the longest were
-    not given up. The final loss is taken to be a line over that of the epoch, whose slope few
-    curves cannot move far from `SLOPE` (a ridge), plus normal noise. That the worst were given up
-    at this epoch does not bias the regression on it; that some were at later ones makes it a little
-    hopeful.
+    not given up. `costs` [curves, d]: logarithms of what each candidate costs, where that is to
+    count: what costs little is compared with what costs little. The final loss is taken to be
+    linear in all of these, with a slope over the present loss that few curves cannot move far from
+    `SLOPE` (a ridge), plus normal noise. That the worst were given up at this epoch does not bias
+    the regression; that some were at later ones makes it a little hopeful.
     """
 
-    def __init__(self, curves: Sequence[Sequence[float]]) -> None:
+    def __init__(
+        self, curves: Sequence[Sequence[float]], costs: Sequence[Sequence[float]] | None = None
+    ) -> None:
         self._curves = curves
+        self._costs = np.zeros((len(curves), 0)) if costs is None else np.array(costs, float)
         self._epochs = max((len(curve) for curve in curves), default=0)
-        self._whole = np.array([c for c in curves if len(c) == self._epochs])
 
-    def expected(self, curve: Sequence[float]) -> Expected | None:
+    def expected(self, curve: Sequence[float], costs: Sequence[float] = ()) -> Expected | None:
         """The loss at the end of a curve of at least one epoch; None where too little is known.
 
         A whole curve ends at its end.
         """
-        many, epoch = len(self._whole), len(curve)
-        if not many or not epoch:
+        whole, epoch = sum(len(c) == self._epochs for c in self._curves), len(curve)
+        if not whole or not epoch:
             return None
         if epoch >= self._epochs:
-            return Expected(curve[-1], 0.0, many)
-        if many < FEWEST:
+            return Expected(curve[-1], 0.0, whole)
+        if whole < FEWEST:
             return None
-        line = _Line(self._whole[:, epoch - 1], self._whole[:, -1])
-        return Expected(line.at(curve[-1]), line.deviation(curve[-1]), line.freedom)
+        line, came = self._seen_at(curve, costs)
+        return Expected(line.at(came[-1]), line.deviation(came[-1]), line.freedom)
 
-    def how_rarely_as_bad(self, curve: Sequence[float], wanted: float) -> float | None:
+    def how_rarely_as_bad(
+        self, curve: Sequence[float], wanted: float, costs: Sequence[float] = ()
+    ) -> float | None:
         """Of those that end at `wanted` or below, the part that is as bad as `curve` at its epoch.
 
-        None where too little is known. By Bayes' rule from what the curves that came to this epoch
-        lead to expect, whatever became of them, which is taken to be normally distributed, and from
-        the regression: so it counts that a very good end is good luck as well, and that curves that
-        say little are as bad for the best. The mean over the slopes that the regression may have.
+        None where too little is known, and in the first half of a training that is out of sight: it
+        may have begun late. By Bayes' rule from how the losses of all that came to this epoch are
+        spread, whatever became of them, which is taken to be normal, and from the regression: so it
+        counts that a very good end is good luck as well, and that curves that say little are as bad
+        for the best. The mean over the slopes that the regression may have.
         """
-        many, epoch = len(self._whole), len(curve)
-        if many < FEWEST or not 0 < epoch < self._epochs:
+        whole, epoch = sum(len(c) == self._epochs for c in self._curves), len(curve)
+        if whole < FEWEST or not 0 < epoch < self._epochs:
             return None
-        likeliest = _Line(self._whole[:, epoch - 1], self._whole[:, -1])
-        came = np.array([*(c[epoch - 1] for c in self._curves if len(c) >= epoch), curve[-1]])
-        found = [_part_as_bad(line, came, wanted) for line in likeliest.possible()]
-        return float(np.mean(found))
+        line, came = self._seen_at(curve, costs)
+        if epoch <= self._epochs / 2 and self._is_out_of_sight(curve):
+            return None
+        return float(np.mean([_part_as_bad(each, came, wanted) for each in line.possible()]))
+
+    def _is_out_of_sight(self, curve: Sequence[float]) -> bool:
+        present = np.array([c[len(curve) - 1] for c in self._curves if len(c) >= len(curve)])
+        return curve[-1] > _far(present, OUT_OF_SIGHT)
+
+    def _seen_at(self, curve: Sequence[float], costs: Sequence[float]) -> tuple["_Line", Array]:
+        """The regression at the epoch of `curve`, at its costs, and all losses of that epoch.
+
+        That of `curve` comes last. Those of others are as they would be at its costs. Those that
+        are far worse than others count as `FAR`: a training that begins late says little of how
+        others end.
+        """
+        epoch = len(curve)
+        reached = np.array([len(c) >= epoch for c in self._curves])
+        whole = np.array([len(c) == self._epochs for c in self._curves])[reached]
+        present = np.array([c[epoch - 1] for c in self._curves if len(c) >= epoch])
+        final = np.array([c[-1] for c in self._curves if len(c) == self._epochs])
+        ahead = self._costs[reached] - np.array(costs, float)
+        spread = ahead.std(0)
+        ahead = ahead[:, spread > LEAST_SPREAD] / spread[spread > LEAST_SPREAD]
+        worst = _far(present, FAR)
+        present = np.minimum(present, worst)
+        line = _Line(present[whole], ahead[whole], final)
+        moved = present - ahead @ _trend(ahead, present)
+        return line, np.array([*moved, min(curve[-1], worst)])
+
+
+def _far(losses: Array, times: float) -> float:
+    """So many standard deviations, robustly, above the middle; infinite where nothing is spread."""
+    spread = float(stats.median_abs_deviation(losses, scale="normal"))
+    return float(np.median(losses)) + times * spread if spread > LEAST_SPREAD else math.inf
+
+
+def _trend(ahead: Array, values: Array) -> Array:
+    """What the values rise with each of `ahead` [n, d], whose variances are 1; by a ridge."""
+    offset = ahead - ahead.mean(0)
+    precision = offset.T @ offset + np.eye(ahead.shape[1])
+    found: Array = np.linalg.solve(precision, offset.T @ (values - values.mean()))
+    return found
 
 
 def _part_as_bad(line: "_Line", came: Array, wanted: float) -> float:
     """Of those that end at `wanted` or below, the part as bad as the last that `came`."""
-    leads_to = line.at(came)
-    possible = leads_to.mean() + leads_to.std(ddof=1) * STEPS
-    reached = stats.t.cdf((wanted - possible) / line.deviation(came[-1]), line.freedom)
+    spread = came.std(ddof=1)
+    if spread <= LEAST_SPREAD:
+        return 1.0
+    possible = came.mean() + spread * STEPS
+    reached = stats.t.cdf((wanted - line.at(possible)) / line.deviation(came[-1]), line.freedom)
     weights = np.exp(-0.5 * STEPS**2) * reached
-    whole, as_bad = weights.sum(), weights[possible >= leads_to[-1]].sum()
+    whole, as_bad = weights.sum(), weights[possible >= came[-1]].sum()
     return float(as_bad / whole) if whole > 0 else 1.0
 
 
 class _Line:
-    """The regression of `final` losses on `present` ones, at least `FEWEST`."""
+    """The regression of `final` losses [n] on `present` ones [n] and on costs `ahead` [n, d].
 
-    def __init__(self, present: Array, final: Array) -> None:
-        many = len(present)
-        self._centre, gained = float(present.mean()), final - SLOPE * present
-        self._gained, offset = float(gained.mean()), present - self._centre
-        noise = float(np.var(gained, ddof=1))
-        for _ in range(10):  # the ridge depends on the noise, and the noise on the slope
-            ridge = noise / SLOPE_SD**2
-            self._spread = float(offset @ offset) + ridge
-            self._tilt = float(offset @ gained) / self._spread if self._spread else 0.0
-            left = gained - self._gained - self._tilt * offset
-            noise = max(float(left @ left) / (many - 2), LEAST_NOISE**2)
-        self._noise, self._many = noise, many
+    It is used at the costs where `ahead` is 0; n is at least `FEWEST`.
+    """
+
+    def __init__(self, present: Array, ahead: Array, final: Array) -> None:
+        self._many, gained = len(present), final - SLOPE * present
+        columns = np.column_stack([present, ahead])
+        self._centre, self._gained = columns.mean(0), float(gained.mean())
+        offset, gained = columns - self._centre, gained - self._gained
+        noise = max(float(np.var(gained, ddof=1)), LEAST_NOISE**2)
+        usual = np.full(columns.shape[1], max(float(final.std()), LEAST_NOISE))
+        usual[0] = SLOPE_SD
+        for _ in range(10):  # the ridge depends on the noise, and the noise on the slopes
+            self._inverse = np.linalg.inv(offset.T @ offset + np.diag(noise / usual**2))
+            self._slopes = self._inverse @ (offset.T @ gained)
+            left = gained - offset @ self._slopes
+            noise = max(float(left @ left) / self.freedom, LEAST_NOISE**2)
+        self._noise = noise
 
     def possible(self) -> Iterator["_Line"]:
-        """The same with other slopes, each as likely as the others; none that falls."""
-        doubt = math.sqrt(self._noise / self._spread) if self._spread else 0.0
+        """The same with other slopes, each as likely as the others."""
+        doubt = math.sqrt(self._noise * self._inverse[0, 0])
+        beside = self._inverse[:, 0] / self._inverse[0, 0]
         for part in PARTS:
             line = copy.copy(self)
-            line._tilt = max(self._tilt + doubt * float(stats.t.ppf(part, self.freedom)), -SLOPE)
+            line._slopes = self._slopes + doubt * float(stats.t.ppf(part, self.freedom)) * beside
             yield line
 
     @property
     def freedom(self) -> int:
         """The degrees of it that the deviation has."""
-        return self._many - 2
+        return max(self._many - 1 - len(self._centre), 1)
 
     def at(self, loss: Any) -> Any:
         """The final loss that `loss`, one or many, leads to expect."""
-        return SLOPE * loss + self._gained + self._tilt * (loss - self._centre)
+        rest = float(self._centre[1:] @ self._slopes[1:])
+        return SLOPE * loss + self._gained + self._slopes[0] * (loss - self._centre[0]) - rest
 
     def deviation(self, loss: float) -> float:
         """Of final losses around what `loss` leads to expect."""
-        ahead = loss - self._centre
-        doubt = 1 + 1 / self._many + (ahead**2 / self._spread if self._spread else 0.0)
+        ahead = np.array([loss, *np.zeros(len(self._centre) - 1)]) - self._centre
+        doubt = 1 + 1 / self._many + float(ahead @ self._inverse @ ahead)
         return math.sqrt(self._noise * doubt)

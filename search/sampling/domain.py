@@ -9,6 +9,9 @@ from optuna.trial import FrozenTrial
 COSTS = "costs"
 """The attribute of a trial that notes its costs, where all were measured."""
 
+CONSTRAINTS = "constraints"
+"""Optuna's attribute of a trial: how far each budget is missed, more than 0 where it is."""
+
 Key = tuple[str, Hashable]
 """A level, such as "type and stage", and which of its features, such as (se, 3)."""
 
@@ -62,7 +65,10 @@ class Domain(Described[Candidate], Protocol[Candidate]):
         """Every parameter that `choose` may ask for."""
 
     def every(self) -> Iterator[Candidate]:
-        """All candidates, in an order that is always the same. There may be very many."""
+        """All candidates, in an order that is always the same. There may be very many.
+
+        Such as are known to be over a budget, whatever else is found out, may be left out.
+        """
 
     def recall(self, trial: FrozenTrial) -> Candidate | None:
         """The candidate that was tried in `trial`, even one that `choose` cannot give; or None."""

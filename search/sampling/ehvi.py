@@ -19,7 +19,7 @@ from search.sampling.observations import Observation, observe
 from search.sampling.one_thread import one_thread
 from search.sampling.pool import Pool
 from search.sampling.surrogate import Parameters
-from search.sampling.whole import WholeSampler
+from search.sampling.whole import WholeSampler, nothing_left
 
 STARTUP = 6  # trained candidates before the model is asked
 REFIT = 1.1  # times as many as at the last fit of the model's parameters
@@ -56,7 +56,7 @@ class EHVISampler(WholeSampler[Candidate]):
             with one_thread():
                 found = self._best(seen, known, held, rng)
         if not found:
-            raise self.nothing_left(held)
+            raise nothing_left(self.domain, held)
         return found[0]
 
     def _best(
@@ -66,7 +66,9 @@ class EHVISampler(WholeSampler[Candidate]):
         held: Collection[Candidate],
         rng: np.random.Generator,
     ) -> list[Candidate]:
-        belief = Belief(self.domain, self._vocabulary, _latest(seen), self._parameters(known))
+        settled = [each for each in known if not each.variance]
+        parameters = self._parameters(settled if len(settled) > 1 else known)
+        belief = Belief(self.domain, self._vocabulary, _latest(seen), parameters)
         start = self._pool.start(held, belief.best, rng)
         if not start:
             return []
@@ -76,7 +78,10 @@ class EHVISampler(WholeSampler[Candidate]):
         return [found]
 
     def _parameters(self, known: Sequence[Observation[Candidate]]) -> Parameters:
-        """The model's parameters, chosen anew whenever there is a tenth more to choose by."""
+        """The model's parameters, chosen anew whenever there is a tenth more to choose by.
+
+        What was estimated is estimated anew with every epoch, so `known` has none of it if it can.
+        """
         many = last_step(len(known), self._startup, REFIT)
         by = known[max(0, many - MOST_FITTED) : many]
         if self._fitted is None or self._fitted[0] != by:

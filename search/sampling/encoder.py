@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from search.sampling.domain import Candidate, Described, Features, Key
 
+LEAST_SPREAD = 1e-9  # of logarithms of costs that are as good as equal
 MOST_KNOWN = 50_000  # candidates whose numbers are kept, some hundred bytes each
 
 Array = NDArray[np.float64]
@@ -83,10 +84,11 @@ class Encoder(Generic[Candidate]):
     ) -> None:
         self._vocabulary = vocabulary
         _, numbers, _ = vocabulary.numbers(learned)
-        self._numbers = np.unique(numbers)
+        _, first = np.unique(numbers, return_index=True)
+        self._numbers = numbers[np.sort(first)]  # by the study alone, whatever was seen before
         logs = np.log(costs)
         spread = logs.std(0)
-        self._centre, self._spread = logs.mean(0), np.where(spread > 0, spread, 1.0)
+        self._centre, self._spread = logs.mean(0), np.where(spread > LEAST_SPREAD, spread, 1.0)
         levels = vocabulary.many_levels
         of_costs = np.full(costs.shape[1], levels)
         self.level_of: Numbers = np.concatenate(
@@ -98,9 +100,10 @@ class Encoder(Generic[Candidate]):
         at, numbers, values = self._vocabulary.numbers(candidates)
         levels = self._vocabulary.levels
         known = len(self._numbers)
-        columns = known + levels[numbers]
-        seen = np.isin(numbers, self._numbers)
-        columns[seen] = np.searchsorted(self._numbers, numbers[seen])
+        column_of = np.full(len(levels), -1)
+        column_of[self._numbers] = np.arange(known)
+        seen = column_of[numbers] >= 0
+        columns = np.where(seen, column_of[numbers], known + levels[numbers])
         rows = np.zeros((len(candidates), len(self.level_of)))
         np.add.at(rows, (at, columns), np.where(seen, values, values**2))
         unseen = slice(known, known + self._vocabulary.many_levels)

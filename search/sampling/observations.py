@@ -8,7 +8,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from search.sampling.curves import Curves
-from search.sampling.domain import COSTS, Candidate, Domain
+from search.sampling.domain import CONSTRAINTS, COSTS, Candidate, Domain
 
 LEAST_ERROR = 1e-4  # below which accuracies are not told apart
 
@@ -30,7 +30,8 @@ class Observation(Generic[Candidate]):
 
     `loss`: None where the trial has not come so far. `variance`: of a loss that was estimated from
     the epochs done; 0 for those that were trained to the end. `costs`: as recorded or, where not
-    all were measured, as the domain has them. `contends`: whether it is, or may yet be, complete.
+    all were measured, as the domain has them. `contends`: whether it is, or may yet be, complete
+    and within the budgets.
     """
 
     candidate: Candidate
@@ -58,7 +59,8 @@ def _observation(
         return None
     if trial.state is TrialState.COMPLETE:
         accuracy, *costs = trial.values
-        return Observation(candidate, tuple(costs), loss(accuracy))
+        over = any(missed > 0 for missed in trial.system_attrs.get(CONSTRAINTS, ()))
+        return Observation(candidate, tuple(costs), loss(accuracy), contends=not over)
     running = not trial.state.is_finished()
     end = curves.expected(curve_of(trial))
     if end is None and not running:
@@ -66,4 +68,4 @@ def _observation(
     costs = tuple(trial.user_attrs.get(COSTS) or domain.costs(candidate))
     if end is None:
         return Observation(candidate, costs)
-    return Observation(candidate, costs, end.mean, end.deviation**2, running)
+    return Observation(candidate, costs, end.mean, end.variance, running)

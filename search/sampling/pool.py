@@ -1,5 +1,6 @@
 """Which candidates are looked at before one is proposed: all, or those that seem worth it."""
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Generic
 
@@ -11,7 +12,8 @@ from search.sampling.neighbour import Neighbour
 ENUMERATED = 20_000  # a domain of so many candidates is looked at whole
 DRAWN = 800  # else so many at random, and as many neighbours of those that did well
 CLIMBERS, NEIGHBOURS, ROUNDS = 10, 15, 3  # of the local search from the best of these
-IN_VAIN = 50  # draws for each that is wanted, before the domain is gone through from its beginning
+LOOKED_AT = 100_000  # at most, one after the other, for one that is within the budgets
+IN_VAIN = 10  # draws for each that is wanted, before the domain is gone through from its beginning
 
 Rating = Callable[[Sequence[Candidate], int], dict[Candidate, float]]
 """The best of some, up to so many, with what they are worth."""
@@ -71,9 +73,12 @@ class Pool(Generic[Candidate]):
         self, held: Collection[Candidate], many: int, rng: np.random.Generator
     ) -> list[Candidate]:
         """Up to so many; where budgets leave few of a domain, at least one if there is one."""
-        drawn = self._new(self._drawn(rng, many * IN_VAIN), held)
+        drawn = self._new(self._drawn(rng, max(many * IN_VAIN, DRAWN)), held)
         found = _first_different(drawn, many)
-        return found or _first_different(self._new(self._domain.every(), held), 1)
+        if found:
+            return found
+        first = first_allowed(self._domain, held)
+        return [] if first is None else [first]
 
     def _every(self) -> list[Candidate]:
         if self._all is None:
@@ -96,6 +101,15 @@ class Pool(Generic[Candidate]):
         for turn in range(many if known else 0):
             changes = int(rng.geometric(0.6))
             yield self._domain.choose(Neighbour(known[turn % len(known)], changes, rng))
+
+
+def first_allowed(domain: Domain[Candidate], held: Collection[Candidate]) -> Candidate | None:
+    """The first of all that is not in `held` and may be within every budget.
+
+    None where the first `LOOKED_AT` new ones are not.
+    """
+    new = itertools.islice((c for c in domain.every() if c not in held), LOOKED_AT)
+    return next((candidate for candidate in new if domain.allowed(candidate)), None)
 
 
 def _first_different(candidates: Iterable[Candidate], many: int) -> list[Candidate]:

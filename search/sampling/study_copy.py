@@ -18,7 +18,7 @@ class StudyCopy:
         self._open: set[int] = set()
 
     def follow(self, trials: Iterable[FrozenTrial]) -> None:
-        """Adds what is new of `trials`, by their numbers, and what became of those that ran."""
+        """Adds what is new of `trials`, by their numbers, and what is new of those that ran."""
         for trial in trials:
             if trial.number not in self._ids:
                 self._add(trial)
@@ -33,10 +33,16 @@ class StudyCopy:
 
     def _update(self, trial: FrozenTrial) -> None:
         own = self._ids[trial.number]
-        known = self._storage.get_trial(own).intermediate_values
+        known = self._storage.get_trial(own)
         for step, value in trial.intermediate_values.items():
-            if known.get(step) != value:
+            if known.intermediate_values.get(step) != value:
                 self._storage.set_trial_intermediate_value(own, step, value)
+        for key, value in trial.user_attrs.items():
+            if known.user_attrs.get(key) != value:
+                self._storage.set_trial_user_attr(own, key, value)
+        for key, value in trial.system_attrs.items():
+            if known.system_attrs.get(key) != value:
+                self._storage.set_trial_system_attr(own, key, value)
         if trial.state.is_finished():
             values = trial.values if trial.state is TrialState.COMPLETE else None
             self._storage.set_trial_state_values(own, trial.state, values)

@@ -10,6 +10,7 @@ Equations are those of Rasmussen & Williams, "Gaussian Processes for Machine Lea
 scikit-learn has them.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
@@ -94,7 +96,10 @@ class Surrogate:
             alpha=JITTER + known.variances / self._unit**2,
             optimizer=None if parameters is not None else _likeliest,
         )
-        self._process.fit(known.rows, (known.losses - self._centre) / self._unit)
+        with warnings.catch_warnings():
+            # Near its bound a parameter is where the prior lets it be: without noise, say.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self._process.fit(known.rows, (known.losses - self._centre) / self._unit)
 
     @property
     def parameters(self) -> Parameters:

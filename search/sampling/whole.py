@@ -10,9 +10,10 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from search.sampling.domain import Candidate, Domain
+from search.sampling.pool import first_allowed
 
 EXHAUSTED = "the space holds no other architecture"
-OVER_BUDGET = "the space holds no other architecture within the budgets"
+OVER_BUDGET = "no other architecture within the budgets was found"
 
 
 class NothingLeftError(Exception):
@@ -21,6 +22,12 @@ class NothingLeftError(Exception):
 
 class LittleToGainError(NothingLeftError):
     """No candidate is expected to gain what is asked for."""
+
+
+def nothing_left(domain: Domain[Candidate], held: Collection[Candidate]) -> NothingLeftError:
+    """Why there is nothing to propose beside what is `held`."""
+    of_domain = sum(bool(domain.parameters(candidate)[0]) for candidate in held)
+    return NothingLeftError(OVER_BUDGET if of_domain < domain.size else EXHAUSTED)
 
 
 class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
@@ -68,11 +75,6 @@ class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
         recalled = (self.domain.recall(other) for other in others)
         return dict.fromkeys(candidate for candidate in recalled if candidate is not None)
 
-    def nothing_left(self, held: Collection[Candidate]) -> NothingLeftError:
-        """Why there is nothing to propose beside what is `held`."""
-        others = any(candidate not in held for candidate in self.domain.every())
-        return NothingLeftError(OVER_BUDGET if others else EXHAUSTED)
-
 
 class GridSampler(WholeSampler[Candidate]):
     """Proposes the candidates of a domain one after the other, as `Domain.every` lists them."""
@@ -80,7 +82,7 @@ class GridSampler(WholeSampler[Candidate]):
     def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
         """The first that the study does not hold and that may be within every budget."""
         held = self.held(self.others(study, trial))
-        for candidate in self.domain.every():
-            if candidate not in held and self.domain.allowed(candidate):
-                return candidate
-        raise self.nothing_left(held)
+        found = first_allowed(self.domain, held)
+        if found is None:
+            raise nothing_left(self.domain, held)
+        return found

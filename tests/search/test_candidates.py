@@ -6,7 +6,7 @@ from simulated import TINY, make_space
 
 from models.architecture import Architecture
 from models.build import check
-from search.candidates import choose, count_architectures, every_architecture
+from search.candidates import Placements, choose, count_architectures, every_architecture
 from search.space import Space
 
 VARIETY = [
@@ -104,3 +104,20 @@ def test_parameters_that_have_no_effect_are_not_asked_for(space: Space) -> None:
     for trial in trials:
         names = [name for name in trial.params if name.startswith(("slot", "attention"))]
         assert len(names) == 2 * trial.params["placements"]
+
+
+def test_what_cannot_be_together_is_neither_given_nor_gone_through(space: Space) -> None:
+    def fits(placements: Placements) -> bool:
+        return len({p.slot.block for p in placements}) == len(placements)
+
+    alone = [each for each in every_architecture(space) if fits(each.placements)]
+    assert 1 < len(alone) < count_architectures(space)
+    assert list(every_architecture(space, fits)) == alone
+    huge = make_space(
+        "placement.at_most=12", "placement.stages=[1, 2, 3, 4]", "placement.blocks=[1, 2]"
+    )
+    assert count_architectures(huge) > 10**9
+    asked = []
+    singles = list(every_architecture(huge, lambda each: asked.append(each) or len(each) == 1))
+    assert {len(each.placements) for each in singles} == {0, 1}
+    assert len(asked) < len(singles) ** 2

@@ -218,6 +218,29 @@ def test_what_runs_may_turn_out_otherwise_than_expected() -> None:
     assert {trial.state for trial in executor.driver.trials} == {State.COMPLETE}
 
 
+def test_little_to_gain_is_asked_once_while_nothing_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Executors ask again and again while trials run, and a proposal takes time."""
+    space = make_space("search.min_gain=0.99", "search.trials=30")
+    driver = make_driver(space, memory_ledger(space))
+    Executor(driver).run(answers=4 * 5)
+    first, second = driver.next_task(), driver.next_task()
+    assert isinstance(first, Assignment)
+    assert isinstance(second, Assignment)
+    for answer in curves(first.task):
+        driver.answered(first.number, answer)
+    asked, propose = [], driver._proposer.propose
+    monkeypatch.setattr(
+        driver._proposer, "propose", lambda *given: asked.append(given) or propose(*given)
+    )
+    assert [driver.next_task() for _ in range(5)] == [NoTask.LATER] * 5
+    assert len(asked) == 1
+    assert driver.answered(second.number, measured(2.0))
+    assert [driver.next_task() for _ in range(5)] == [NoTask.LATER] * 5
+    assert len(asked) == 2
+
+
 def test_gains_must_be_foreseen() -> None:
     with pytest.raises(InputError, match="min_gain needs a sampler that foresees gains: ehvi, not"):
         make_space("search.min_gain=0.1", "search.sampler=tpe")

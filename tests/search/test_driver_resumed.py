@@ -1,13 +1,18 @@
 """A search that is interrupted, out of time or run again continues where it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import pytest
+from optuna.trial import FrozenTrial
 from simulated import Executor, Recorder, make_driver, make_space, memory_ledger, searched
 
+from models.architecture import Architecture
 from search.driver import NoTask
+from search.latencies import Latencies
 from search.ledger import Ledger
+from search.placements import PlacementDomain
+from search.proposer import Chosen, Proposer
 from search.samplers import KINDS
 from search.space import Space
 from search.trial import State
@@ -168,3 +173,40 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted(sampler: str, answer
     again.run()
     assert [t.architecture for t in again.driver.trials] == [t.architecture for t in whole]
     assert [t.state for t in again.driver.trials] == [t.state for t in whole]
+
+
+class Doubled(Proposer):
+    """Proposes what a proposer would that knows nothing but the study as it is now."""
+
+    def __init__(self, *given: object) -> None:
+        super().__init__(*given)
+        self.given = given
+        self.same: list[bool] = []
+
+    def propose(self, trials: Sequence[FrozenTrial], held: Collection[Architecture]) -> Chosen:
+        known, fresh = super().propose(trials, held), Proposer(*self.given).propose(trials, held)
+        self.same.append(known == fresh)
+        return known
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("rule", ["curve", "halving"])
+def test_a_proposal_depends_on_the_study_alone(workers: int, rule: str) -> None:
+    """However long the proposer has followed it: latencies come in while trials run."""
+    space = make_space(
+        "search.trials=40",
+        f"search.early_stopping={rule}",
+        "latency={measure: front, predicted_within: 0.5}",
+        "placement.stages=[2, 3, 4]",
+    )
+    made = []
+
+    def doubled(space: Space, latencies: Latencies, ledger: Ledger) -> Doubled:
+        domain = PlacementDomain(space, latencies, lambda: ledger.reference_ms)
+        made.append(Doubled(domain, "ehvi", ledger.study.directions, space.trials, 0))
+        return made[0]
+
+    driver = make_driver(space, memory_ledger(space), make_proposer=doubled)
+    Executor(driver, workers=workers).run()
+    assert len(made[0].same) > 30
+    assert all(made[0].same)

@@ -120,3 +120,27 @@ def test_all_equal_is_worth_nothing() -> None:
 def test_it_needs_no_paddle() -> None:
     code = "import sys, search.effects; sys.exit('paddle' in sys.modules or 'ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_bad_candidates_that_were_given_up_count() -> None:
+    """Without them a block is as good as those of its candidates that were let live."""
+    rng, halves = np.random.default_rng(0), []
+    for each in trained(120, noise=0.02):
+        end = each.val_accuracy or 0.0
+        curve = (epoch(1, end - 0.1 + 0.005 * rng.normal()), epoch(2, end))
+        bad = end < 0.49
+        halves.append(
+            replace(
+                each,
+                epochs=2,
+                curve=curve[:1] if bad else curve,
+                state=State.STOPPED if bad else State.COMPLETE,
+            )
+        )
+    alone = [each for each in halves if each.state is State.COMPLETE]
+    assert 20 < len(alone) < len(halves) - 20
+    found, flattered = (by_type(effects(of))["gc"] for of in (halves, alone))
+    assert found.by_model.value == pytest.approx(WORTH["gc"], abs=0.008)
+    assert flattered.by_model.value > found.by_model.value + 0.008
+    assert found.trials > flattered.trials
+    assert found.by_trials == flattered.by_trials

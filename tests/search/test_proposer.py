@@ -1,5 +1,6 @@
 """The proposer's contract, for every sampler: new, legal, reproducible, and all there is."""
 
+import itertools
 from collections.abc import Callable, Collection
 
 import optuna
@@ -22,7 +23,7 @@ from search.ledger import Ledger, Proposal
 from search.placements import PlacementDomain
 from search.proposer import Chosen, Proposer
 from search.samplers import KINDS
-from search.sampling.whole import NothingLeftError
+from search.sampling.whole import OVER_BUDGET, NothingLeftError
 from search.space import Space
 from search.trial import Role
 from trainers.messages import Failed
@@ -215,3 +216,35 @@ def test_the_sampler_learns_from_results(sampler: str) -> None:
         return names[10:].count("se") / len(names[10:])
 
     assert share_of_se(sampler) < 0.5 * share_of_se("random")
+
+
+@pytest.mark.parametrize("sampler", ["ehvi", "grid"])
+def test_the_few_that_a_budget_leaves_of_very_many_are_found(
+    sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.sampling.pool.DRAWN", 2)  # at random hardly any is found
+    space = make_space(
+        "placement.at_most=12", "placement.stages=[1, 2, 3, 4]", "placement.blocks=[1, 2]"
+    )
+    plain, size = cost(space.baseline, 16).params, count_sampled(space)
+    singles = itertools.takewhile(lambda each: len(each.placements) < 2, every_architecture(space))
+    added = {each: cost(each, 16).params - plain for each in singles if each.placements}
+    cheapest = {each for each in added if added[each] <= sorted(added.values())[2]}
+    most = plain + max(added[each] for each in cheapest)
+    tight = make_space(
+        "placement.at_most=12",
+        "placement.stages=[1, 2, 3, 4]",
+        "placement.blocks=[1, 2]",
+        f"objectives.max_params={most}",
+        f"search.sampler={sampler}",
+    )
+    assert size > 10**9
+    ledger = memory_ledger(tight)
+    propose, found = proposing(tight, ledger), set()
+    with pytest.raises(NothingLeftError, match=OVER_BUDGET):
+        while True:
+            proposal = propose()
+            end(ledger, enter(ledger, proposal), "complete")
+            found.add(proposal.architecture)
+    assert cheapest <= found
+    assert all(cost(each, 16).params <= most for each in found)

@@ -28,12 +28,20 @@ def test_a_constant_gain_is_learned() -> None:
     assert Curves(many_curves(6)).expected([2.5, 1.5, 0.7]) == Expected(0.7, 0.0, 6)
 
 
+def test_chances_and_intervals() -> None:
+    end = Expected(1.0, 0.5, 10)
+    assert end.chance_below(1.0) == pytest.approx(0.5)
+    assert end.chance_below(1.0 + end.half_width) == pytest.approx(0.975)
+    certain = Expected(1.0, 0.0, 10)
+    assert (certain.chance_below(1.1), certain.chance_below(0.9)) == (1, 0)
+
+
 def test_too_few_are_not_rare() -> None:
     assert Curves([]).how_rarely_as_bad([1.0], 0.0) is None
-    assert Curves(many_curves(FEWEST - 1)).how_rarely_as_bad([9.0], 0.0) is None
-    assert Curves(many_curves(FEWEST)).how_rarely_as_bad([9.0], 0.0) is not None
+    assert Curves(many_curves(FEWEST - 1)).how_rarely_as_bad([2.8], 0.0) is None
+    assert Curves(many_curves(FEWEST)).how_rarely_as_bad([2.8], 0.0) is not None
     assert Curves(many_curves(FEWEST)).how_rarely_as_bad([], 0.0) is None
-    assert Curves(many_curves(FEWEST)).how_rarely_as_bad([9.0, 9.0, 9.0], 0.0) is None
+    assert Curves(many_curves(FEWEST)).how_rarely_as_bad([4.0, 4.0, 4.0], 0.0) is None
 
 
 def drawn(rng: np.random.Generator, many: int, noise: float) -> np.ndarray:
@@ -68,9 +76,9 @@ def test_of_those_that_reach_it_few_are_rare(noise: float) -> None:
         curves = Curves([list(other) if other[0] < middle else [other[0]] for other in others])
         rarity = curves.how_rarely_as_bad([mine[0]], -0.5)
         assert rarity is not None
-        rare += rarity < 0.1
+        rare += rarity < 0.05
     assert reached > 400
-    assert 0.02 < rare / reached < 0.1 + 2 * (0.09 / reached) ** 0.5
+    assert 0.005 < rare / reached < 0.05 + 2 * (0.0475 / reached) ** 0.5
 
 
 def test_a_slope_is_learned_from_many() -> None:
@@ -96,3 +104,43 @@ def test_curves_that_are_shorter_are_not_taken_for_whole() -> None:
     """Such as those of another recipe."""
     mixed = [*many_curves(6), [9.0], [9.0, 9.0]]
     assert Curves(mixed).expected([2.5]) == Curves(many_curves(6)).expected([2.5])
+
+
+def test_one_that_begins_late_changes_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands still for an epoch and ends as others do; the slope is that of the others."""
+    rng = np.random.default_rng(0)
+    usual = [[v + 1 + 0.1 * rng.normal(), v + 0.1 * rng.normal()] for v in rng.normal(size=30)]
+    late = [8.0, 0.0]
+    slope = rise(Curves(usual))
+    assert slope == pytest.approx(1, abs=0.05)
+    assert rise(Curves([*usual, late])) > 0.75 * slope
+    assert Curves([*usual, late]).how_rarely_as_bad([12.0], 0.0) is None, "it may have begun late"
+    longer = Curves([[*curve[:1], *curve] for curve in usual])
+    rarity = longer.how_rarely_as_bad([12.0, 12.0], 0.0)
+    assert rarity is not None
+    assert 0 < rarity < 0.02
+    monkeypatch.setattr("search.sampling.curves.FAR", np.inf)
+    assert rise(Curves([*usual, late])) < 0.5 * slope
+
+
+def rise(curves: Curves) -> float:
+    low, high = (curves.expected([loss]) for loss in (0.0, 2.0))
+    assert low is not None
+    assert high is not None
+    return (high.mean - low.mean) / 2
+
+
+def test_a_cheap_one_is_not_compared_with_what_only_dear_ones_reach() -> None:
+    """Losses fall with costs: of those that end at 0, the cheap ones are bad in epoch 1 as well."""
+    rng = np.random.default_rng(0)
+    costs = rng.uniform(size=60)
+    ends = [1 - 2 * cost + 0.1 * rng.normal() for cost in costs]
+    curves = [[end + 1 - 2 * cost, end] for end, cost in zip(ends, costs, strict=True)]
+    blind, knowing = Curves(curves), Curves(curves, [[cost] for cost in costs])
+    found = [knowing.how_rarely_as_bad([end + 1 - 2 * 0.2], 0.7, [0.2]) for end in (0.6, 1.0)]
+    assert None not in found
+    assert found[0] > 0.3
+    assert found[1] < 0.01
+    assert blind.how_rarely_as_bad([0.6 + 1 - 2 * 0.2], 0.7) < found[0] / 2
+    expected = knowing.expected([0.6 + 1 - 2 * 0.2], [0.2])
+    assert expected.mean == pytest.approx(0.6, abs=0.05)

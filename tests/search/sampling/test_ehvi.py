@@ -1,5 +1,7 @@
 """The sampler's promises, to Optuna and to those who search with it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import optuna
 import pytest
@@ -7,6 +9,8 @@ from optuna.trial import TrialState
 from words import DIRECTIONS, LETTERS, Words, accuracy, ask, searched, study_with, trial_of
 
 from search.sampling import ehvi, pool
+from search.sampling.belief import Belief
+from search.sampling.domain import CONSTRAINTS
 from search.sampling.ehvi import STARTUP, EHVISampler
 from search.sampling.observations import observe
 from search.sampling.whole import EXHAUSTED, OVER_BUDGET, GridSampler, NothingLeftError
@@ -227,3 +231,32 @@ def test_what_was_given_up_is_learned_from() -> None:
         study = study_with(sampler(), [*curves, *more])
         with_a.append(sum("a" in ask(study, WORDS)[1] for _ in range(5)))
     assert with_a[1] < with_a[0]
+
+
+def test_what_is_over_a_budget_is_nobodys_rival() -> None:
+    over, within = (trial_of(WORDS, word) for word in ("ab", "ba"))
+    over.system_attrs = {CONSTRAINTS: [0.2, -0.1]}
+    within.system_attrs = {CONSTRAINTS: [-0.2, -0.1]}
+    assert [each.contends for each in observe(WORDS, [over, within])] == [False, True]
+
+
+def test_parameters_are_chosen_anew_by_what_was_trained_to_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a curve leads to expect changes with every other that ends; that is no reason."""
+    chosen = []
+
+    def belief(domain: Words, vocabulary: object, seen: Sequence, *parameters: object) -> Belief:
+        if not any(parameters):
+            chosen.append(len(seen))
+        return Belief(domain, vocabulary, seen, *parameters)
+
+    monkeypatch.setattr(ehvi, "Belief", belief)
+    rng = np.random.default_rng(0)
+    words = [word for word in WORDS.every() if len(word) == 3]
+    trials = [trial_of(WORDS, w, 0.5, curve=(0.3 + 0.1 * rng.random(), 0.5)) for w in words[:42]]
+    cut = [trial_of(WORDS, w, state=TrialState.PRUNED, curve=(0.3,)) for w in words[42:50]]
+    ours = sampler()
+    for many in (39, 40, 41):
+        ask(study_with(ours, [*trials[:many], *cut]), WORDS)
+    assert chosen == [38]

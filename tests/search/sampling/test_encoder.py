@@ -47,6 +47,24 @@ def test_costs_are_standardised_logarithms() -> None:
     assert np.isfinite(same.rows(["a"], np.ones((1, 2)))).all()
 
 
+@pytest.mark.parametrize("cost", [1.0, 2033.0, 44_762.0, 0.1])
+def test_costs_that_are_all_equal_do_not_set_another_far_off(cost: float) -> None:
+    """The spread of equal logarithms is a rounding error."""
+    words = ["a", "b", "c", "d", "aa", "bb"]
+    alike = Encoder(Vocabulary(WORDS), words, np.full((6, 2), cost))
+    assert np.abs(alike.rows(["a"], np.full((1, 2), 2 * cost))).max() < 2
+
+
+def test_columns_do_not_depend_on_what_was_looked_at_before() -> None:
+    words = ["aab", "b", "cd"]
+    curious = Vocabulary(WORDS)
+    curious.numbers(["ddd", "cba", "b"])
+    found = [Encoder(v, words, costs(*words)) for v in (curious, Vocabulary(WORDS))]
+    one, other = (each.rows(["aab", "dd", "b"], costs("aab", "dd", "b")) for each in found)
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(found[0].level_of, found[1].level_of)
+
+
 def test_features_add_up() -> None:
     parts = [{("letter", "a"): 1.0}, {("letter", "a"): 2.0, ("letter", "b"): 1.0}]
     assert combined(parts) == {("letter", "a"): 3.0, ("letter", "b"): 1.0}

@@ -1,0 +1,87 @@
+"""Searches of a table of placements: a made-up one, in the files that the recording writes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.record_placements import architectures
+from benchmarks.recorded import Recordings, read_recordings, recorded_space, search
+
+EPOCHS, SEEDS = recorded_space().file.training.epochs, 2
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    """Fourteen architectures, two trainings of each; the dearer ones tend to be worse, but
+    for some."""
+    folder, rng = tmp_path_factory.mktemp("table"), np.random.default_rng(0)
+    lines, ratios = [], {}
+    for number, architecture in enumerate(architectures(recorded_space(), 14)):
+        ratios[architecture.architecture_id] = 1 + number / 20
+        for seed in range(SEEDS):
+            end = 0.6 - number / 50 + 0.2 * (number % 5 == 4) + rng.normal(0, 0.01)
+            curve = end * (1 - 0.6 ** np.arange(1, EPOCHS + 1)) + rng.normal(0, 0.005, EPOCHS)
+            placements = json.loads(architecture.to_json())["placements"]
+            lines.append({"placements": placements, "seed": seed, "val_accuracy": curve.tolist()})
+    path, latencies = folder / "table.jsonl", folder / "latency.json"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    latencies.write_text(json.dumps({"ratios": ratios}), encoding="utf-8")
+    return read_recordings(path, latencies)
+
+
+def test_a_table_holds_both_trainings(table: Recordings) -> None:
+    assert len(table.known) == 14
+    assert {each.curves.shape for each in table.known.values()} == {(SEEDS, EPOCHS)}
+
+
+def test_regret_is_what_is_lacking_beside_the_plain_backbone(table: Recordings) -> None:
+    everything = list(table.known)
+    plain, *others = everything
+    assert not plain.placements
+    assert table.regret(everything) == 0
+    assert table.regret([]) == table.regret(others) == table.regret([plain]) == 1
+    found = [table.regret(everything[:many]) for many in range(1, 15)]
+    assert found == sorted(found, reverse=True)
+
+
+def test_what_nothing_cheaper_beats_reaches_the_front(table: Recordings) -> None:
+    everything = list(table.known)
+    plain, *others = everything
+    assert table.reaches(plain, others, 0), "nothing is cheaper"
+    ends = {each: table.curve(each, 0)[-1] for each in everything}
+    for each in others:
+        assert table.reaches(each, [plain], 0) == (ends[each] >= ends[plain])
+    best = max(others, key=lambda each: ends[each])
+    assert table.reaches(best, [each for each in others if each != best], 0)
+
+
+@pytest.mark.parametrize("sampler", ["ehvi", "tpe", "nsga2", "random", "grid"])
+def test_a_search_begins_each_architecture_once(table: Recordings, sampler: str) -> None:
+    found = search(table, sampler, "none", 1)
+    assert found.begun == len(table.known)
+    assert len(found.regrets) == EPOCHS * found.begun
+    assert found.regrets == sorted(found.regrets, reverse=True)
+    assert found.regrets[-1] == 0
+    assert (found.given_up, found.reaching_given_up) == (0, 0)
+    assert found == search(table, sampler, "none", 1)
+
+
+@pytest.mark.parametrize("rule", ["curve", "halving"])
+def test_early_stopping_saves_epochs_and_what_it_loses_is_counted(
+    table: Recordings, rule: str
+) -> None:
+    whole, found = search(table, "random", "none", 0), search(table, "random", rule, 0)
+    assert found.given_up > 0
+    assert len(found.regrets) < len(whole.regrets)
+    assert found.reaching_given_up <= min(found.given_up, found.reaching)
+    assert found.reaching >= whole.reaching, "those given up are in nobody's way"
+
+
+def test_a_training_is_drawn_by_the_seed_and_the_architecture(table: Recordings) -> None:
+    def drawn(seed: int) -> list[float]:
+        return [float(table.curve(architecture, seed)[-1]) for architecture in table.known]
+
+    assert drawn(0) == drawn(0)
+    seen = np.array([drawn(seed) for seed in range(10)])
+    assert all(len(np.unique(of_one)) == SEEDS for of_one in seen.T)
