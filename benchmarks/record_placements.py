@@ -73,12 +73,15 @@ def record(space: Space, wanted: Iterable[Architecture], seeds: int, path: Path)
             "architecture_id": architecture_id,
             "seed": seed,
             "placements": json.loads(tasks[name]["architecture"])["placements"],
-            "val_accuracy": [round(value, 6) for value in answer["curve"]],
+            **{
+                key: [round(epoch[key], 5) for epoch in answer["curve"]]
+                for key in ("val_accuracy", "val_loss", "train_loss")
+            },
             "seconds": round(answer["seconds"], 1),
         }
         with path.open("a", encoding="utf-8") as table:
             table.write(json.dumps(line) + "\n")
-        print(f"{done}/{len(tasks)} {name} {answer['curve'][-1]:.4f}", flush=True)
+        print(f"{done}/{len(tasks)} {name} {answer['accuracy']:.4f}", flush=True)
 
 
 def _end_whole(path: Path) -> None:

@@ -36,7 +36,7 @@ def train_once(task: dict[str, Any]) -> dict[str, Any]:
 
     `task`: `architecture` as JSON, or `width` for the plain ResNet-18; `data`, `training` and
     `seed` as in a space file; `start`: what `save_to` of another task gave, to inherit from;
-    `every_epoch`: whether `curve`, the accuracies, has one for each epoch or the last alone.
+    `every_epoch`: whether `curve` has what came of each epoch or of the last alone.
     """
     from models.architecture import Architecture, Backbone
     from models.build import build
@@ -77,7 +77,7 @@ def train_once(task: dict[str, Any]) -> dict[str, Any]:
     saved = vars(save_start(network, Path(task["save_to"]))) if task.get("save_to") else None
     return {
         "accuracy": results[-1].val_accuracy,
-        "curve": [result.val_accuracy for result in results[0 if all_of_it else -1 :]],
+        "curve": [vars(result) for result in results[0 if all_of_it else -1 :]],
         "seconds": sum(result.train_seconds for result in results),
         "images_per_second": results[-1].images_per_second,
         "saved": saved,
