@@ -63,27 +63,14 @@ def chance(text: str) -> float:
 
 def instant(task: "Task") -> Generator["Answer", None, None]:
     """Answers as a worker gives them, at once: a curve that depends on the architecture alone."""
-    from trainers.messages import Built, EpochResult, Latency, Measured, Worker
+    from benchmarks.made_latencies import made_latency
+    from trainers.messages import Built, EpochResult, Measured, Worker
 
     identity = task.architecture.architecture_id
     latency_ms = 1 + chance(identity[4:])
     worker = Worker("host", 1, "processor", "cpu", 1, "3.3.1", None)
     yield Built(worker)
-    latency = Latency(
-        ratio=latency_ms,
-        half_width=0.004,
-        control=1.0,
-        median_ms=latency_ms,
-        p90_ms=1.1 * latency_ms,
-        reference_ms=1.0,
-        rounds=30,
-        batch=1,
-        image_size=32,
-        engine="eager",
-        clock="thread",
-        quiet=True,
-        core=0,
-    )
+    latency = made_latency(latency_ms)
     if task.measure_first:
         yield Measured(latency)
     for epoch in range(1, task.training.epochs + 1):

@@ -6,7 +6,7 @@ trains architectures drawn at random from `benchmarks/data/placements.yaml`, the
 and the residual control before them, and writes a line of `benchmarks/data/placements.jsonl` as
 each ends. What the file holds already is passed over, so the hours can be spent in pieces. With
 `--latencies` nothing is trained, and the latencies of all architectures of the file are measured
-instead: do that when the machine has nothing else to do.
+instead, into `placements-latency.json` beside it: do that when the machine has nothing else to do.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from search.space import Space, load_space
 
 SPACE = ROOT / "benchmarks/data/placements.yaml"
 TABLE = ROOT / "benchmarks/data/placements.jsonl"
-LATENCIES = ROOT / "benchmarks/data/placements-latency.json"
+LATENCIES = "placements-latency.json"  # beside a table
 SEED = 0  # of the draw of architectures
 
 
@@ -47,6 +47,17 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
     for line in text.splitlines(keepends=True):
         if line.endswith("\n"):
             yield json.loads(line)
+
+
+def recorded(space: Space, path: Path) -> dict[Architecture, dict[int, list[float]]]:
+    """The validation accuracies of every epoch that `path` holds, by architecture and seed."""
+    backbone = json.loads(space.baseline.to_json())["backbone"]
+    found: dict[Architecture, dict[int, list[float]]] = {}
+    for line in lines(path):
+        text = json.dumps({"backbone": backbone, "placements": line["placements"]})
+        of_seeds = found.setdefault(Architecture.from_json(text), {})
+        of_seeds[line["seed"]] = line["val_accuracy"]
+    return found
 
 
 def record(space: Space, wanted: Iterable[Architecture], seeds: int, path: Path) -> None:
@@ -123,17 +134,17 @@ def main() -> None:
         return
     print(describe())
     space = load_space(SPACE)
-    wanted = architectures(space, given.architectures)
     if not given.latencies:
-        record(space, wanted, given.seeds, given.file)
+        record(space, architectures(space, given.architectures), given.seeds, given.file)
         return
     task = {
-        "architectures": [architecture.to_json() for architecture in wanted],
+        "architectures": [each.to_json() for each in recorded(space, given.file)],
         "image_size": space.file.data.image_size,
         "seconds": 2.0,
     }
     found = {"machine": describe(), "ratios": run_child(Path(__file__), task)}
-    LATENCIES.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
+    text = json.dumps(found, indent=0) + "\n"
+    given.file.with_name(LATENCIES).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,13 +17,12 @@ import moocore
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from benchmarks.record_placements import LATENCIES, SPACE, TABLE, lines
+from benchmarks.made_latencies import made_latency
+from benchmarks.record_placements import LATENCIES, SPACE, TABLE, recorded
 from models import build
 from models.architecture import Architecture
-from models.yaml_input import override, parse_yaml
 from search.driver import Driver, NoTask
 from search.latencies import Latencies
 from search.ledger import Ledger
@@ -32,9 +31,9 @@ from search.placements import PlacementDomain
 from search.proposer import Chosen, Proposer
 from search.sampling.observations import loss
 from search.sampling.whole import EXHAUSTED, NothingLeftError
-from search.space import Space, check_space
+from search.space import Space, load_space
 from search.trial import State
-from trainers.messages import Answer, EpochResult, Latency, Measured, Task
+from trainers.messages import Answer, EpochResult, Measured, Task
 
 DESCRIBED = PlacementFeatures()
 RULES = ("none", "patience", "halving", "curve")
@@ -83,16 +82,20 @@ class Recordings:
         points = self._points[[self._row[each] for each in found]]
         return float(moocore.hypervolume(points, ref=self._points.max(0)))
 
+    def cheaper(self, wanted: Architecture, others: Iterable[Architecture]) -> list[Architecture]:
+        """Those of `others` that cost no more in anything."""
+        mine = self._points[self._row[wanted], 1:]
+        return [o for o in others if (self._points[self._row[o], 1:] <= mine).all()]
+
     def reaches(self, wanted: Architecture, others: Iterable[Architecture], seed: int) -> bool:
         """Whether, by the trainings of `seed`, none of `others` is better and costs no more."""
-        mine = self._points[self._row[wanted], 1:]
-        cheaper = [o for o in others if (self._points[self._row[o], 1:] <= mine).all()]
-        best = max((self.curve(other, seed)[-1] for other in cheaper), default=0.0)
+        rivals = self.cheaper(wanted, others)
+        best = max((self.curve(rival, seed)[-1] for rival in rivals), default=0.0)
         return bool(self.curve(wanted, seed)[-1] >= best)
 
     def answers(self, task: Task, seed: int) -> Iterator[Answer]:
         """What a worker would answer in a search with `seed`: a recorded training, whole."""
-        yield Measured(_latency(self.known[task.architecture].latency_ratio, task))
+        yield Measured(made_latency(self.known[task.architecture].latency_ratio))
         for epoch, accuracy in enumerate(self.curve(task.architecture, seed), start=1):
             yield EpochResult(epoch, float(accuracy), 0.0, 0.0, 1.0, 0.0, 1.0)
 
@@ -106,31 +109,39 @@ class Recordings:
 @cache
 def recordings() -> Recordings:
     """The checkout's table."""
-    return read_recordings(TABLE, LATENCIES)
+    return read_recordings(TABLE)
 
 
-def read_recordings(table: Path, latencies: Path) -> Recordings:
-    """What the files of `record_placements.py` hold."""
-    space, curves = recorded_space(), dict[Architecture, list[list[float]]]()
-    backbone = json.loads(space.baseline.to_json())["backbone"]
-    for line in lines(table):
-        text = json.dumps({"backbone": backbone, "placements": line["placements"]})
-        curves.setdefault(Architecture.from_json(text), []).append(line["val_accuracy"])
-    ratios = json.loads(latencies.read_text(encoding="utf-8"))["ratios"]
+def read_recordings(table: Path) -> Recordings:
+    """What the files of `record_placements.py` hold: trainings with the seeds that all have.
+
+    With more seeds for some, the front would be of those with one, whose mean is luck.
+    """
+    space = recorded_space()
+    curves = recorded(space, table)
+    seeds = sorted(set.intersection(*(set(of_seeds) for of_seeds in curves.values())))
+    latencies = table.with_name(LATENCIES).read_text(encoding="utf-8")
+    ratios = json.loads(latencies)["ratios"]
+    missing = [each for each in curves if each.architecture_id not in ratios]
+    if missing or not seeds:
+        raise ValueError(
+            f"{table}: {len(missing)} architectures without a latency, {len(seeds)} seeds with "
+            "which all were trained: go on with benchmarks/record_placements.py"
+        )
     known = {
-        architecture: Recorded(np.array(of_seeds), ratios[architecture.architecture_id])
+        architecture: Recorded(
+            np.array([of_seeds[seed] for seed in seeds]), ratios[architecture.architecture_id]
+        )
         for architecture, of_seeds in curves.items()
     }
-    if {recorded.curves.shape[1] for recorded in known.values()} != {space.file.training.epochs}:
+    if {each.curves.shape[1] for each in known.values()} != {space.file.training.epochs}:
         raise ValueError(f"{table} was not recorded with the recipe of {SPACE}")
     return Recordings(known, space.file.data.image_size)
 
 
 def recorded_space(*overrides: str) -> Space:
     """The space that the table's architectures were drawn from; all of its trials are measured."""
-    document = parse_yaml(SPACE.read_text(encoding="utf-8"), str(SPACE))
-    override(document, ("latency.measure=every", *overrides))
-    return check_space(document)
+    return load_space(SPACE, ("latency.measure=every", *overrides))
 
 
 @dataclass
@@ -138,8 +149,10 @@ class Searched:
     """What became of a search, in words of JSON.
 
     `regrets`: after each epoch that was trained, by whichever candidate. `given_up`: how many of
-    the `begun` were. `reaching`: how many, trained to the end, reached the front of those that
-    ended before them; what is recorded says so of those given up as well, `reaching_given_up`.
+    the `begun` were. `reaching`: of those that something ended before them is cheaper than, how
+    many, trained to the end, reach the front of these; what is recorded says so of those given up
+    as well, `reaching_given_up`. `front`: of all that were begun, what is beaten by nothing at its
+    costs, and `front_given_up` of these. All by the trainings that the search met with.
     """
 
     regrets: list[float]
@@ -147,6 +160,8 @@ class Searched:
     given_up: int = 0
     reaching: int = 0
     reaching_given_up: int = 0
+    front: int = 0
+    front_given_up: int = 0
 
 
 def search(table: Recordings, sampler: str, rule: str, seed: int) -> Searched:
@@ -157,14 +172,15 @@ def search(table: Recordings, sampler: str, rule: str, seed: int) -> Searched:
         f"search.seed={seed}",
         f"search.trials={len(table.known)}",
     )
-    ledger = _memory_ledger(space)
+    storage = optuna.storages.InMemoryStorage()
+    ledger = Ledger.create(storage, "recorded", space.objective_names, space.file.fingerprint)
     driver = Driver(
         space,
         ledger,
         Path("images"),
         make_proposer=lambda *of: _recorded_proposer(table, *of),
     )
-    searched, complete = Searched([]), list[Architecture]()
+    searched, complete, stopped = Searched([]), list[Architecture](), list[Architecture]()
     while not isinstance(assigned := driver.next_task(), NoTask):
         architecture = assigned.task.architecture
         before = table.regret(complete)
@@ -174,43 +190,19 @@ def search(table: Recordings, sampler: str, rule: str, seed: int) -> Searched:
             if not driver.answered(assigned.number, answer):
                 break
         given_up = ledger.trial(assigned.number).state is State.STOPPED
-        reaches = table.reaches(architecture, complete, seed)
-        searched.begun += 1
-        searched.given_up += given_up
-        searched.reaching += reaches
-        searched.reaching_given_up += reaches and given_up
-        if not given_up:
+        if table.cheaper(architecture, complete) and table.reaches(architecture, complete, seed):
+            searched.reaching += 1
+            searched.reaching_given_up += given_up
+        if given_up:
+            stopped.append(architecture)
+        else:
             complete.append(architecture)
             searched.regrets[-1] = table.regret(complete)
+    begun = [*complete, *stopped]
+    searched.begun, searched.given_up = len(begun), len(stopped)
+    searched.front = sum(table.reaches(each, begun, seed) for each in begun)
+    searched.front_given_up = sum(table.reaches(each, begun, seed) for each in stopped)
     return searched
-
-
-def _latency(ratio: float, task: Task) -> Latency:
-    return Latency(
-        ratio=ratio,
-        half_width=0.0,
-        control=1.0,
-        median_ms=ratio,
-        p90_ms=ratio,
-        reference_ms=1.0,
-        rounds=1,
-        batch=task.latency.batch,
-        image_size=task.data.image_size,
-        engine=task.latency.engine,
-        clock="thread",
-        quiet=True,
-        core=None,
-    )
-
-
-def _memory_ledger(space: Space) -> Ledger:
-    storage = optuna.storages.InMemoryStorage()
-    costs = len(space.objective_names) - 1
-    directions = [StudyDirection.MAXIMIZE] + [StudyDirection.MINIMIZE] * costs
-    study = optuna.create_study(storage=storage, directions=directions)
-    study.set_user_attr("objectives", list(space.objective_names))
-    study.set_user_attr("space", space.file.fingerprint)
-    return Ledger(study, storage)
 
 
 def _recorded_proposer(

@@ -4,15 +4,18 @@ On NAS-Bench-201 (`nasbench201.py`) what counts is how many cells are trained; o
 placements (`recorded.py`) it is epochs, since their learning curves are known. Hypervolumes are
 those of the logarithms of error, parameters and latency up to the table's worst; regret is what a
 front lacks of the hypervolume of the whole table. The sampler's settings were chosen on CIFAR-10's
-cells; CIFAR-100's and ImageNet-16's were not looked at.
+cells; CIFAR-100's and ImageNet-16's were not looked at. `--keep` holds what was found until the
+code of search, models or benchmarks changes, or the recorded table does.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,8 +27,8 @@ import optuna
 
 from benchmarks import nasbench201, recorded
 from benchmarks.kept import Kept
-from benchmarks.machine import CORES, describe
-from benchmarks.record_placements import LATENCIES
+from benchmarks.machine import CORES, ROOT, describe
+from benchmarks.record_placements import LATENCIES, TABLE
 from search.samplers import KINDS
 
 RANDOM = 8000  # trainings of random search, at most
@@ -33,6 +36,7 @@ PLACEMENTS = "placements"
 LEVELS = (0.10, 0.05, 0.02)
 PLACEMENT_LEVELS = (0.50, 0.20, 0.10, 0.05)
 SAMPLERS = ("random", "nsga2", "nsga2 alone", "tpe", "tpe alone", "gp", "ehvi")
+PARTS = (("given_up", "begun"), ("reaching_given_up", "reaching"), ("front_given_up", "front"))
 TABLES = (*nasbench201.DATA_SETS, PLACEMENTS)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -54,11 +58,12 @@ def main() -> None:
     given = parser.parse_args()
     if given.quick:
         given.seeds, given.tables, given.trainings = 3, ["cifar10", PLACEMENTS], 120
+        given.samplers = [name for name in given.samplers if name != "gp"]  # minutes
     if "gp" in given.samplers and find_spec("torch") is None:
         print("GPSampler is left out: torch is not installed")
         given.samplers.remove("gp")
-    if PLACEMENTS in given.tables and not LATENCIES.exists():
-        print(f"placements are left out: {LATENCIES.name} is still to be recorded")
+    if PLACEMENTS in given.tables and not TABLE.with_name(LATENCIES).exists():
+        print(f"placements are left out: {LATENCIES} is still to be recorded")
         given.tables.remove(PLACEMENTS)
     print(describe())
     kept = Kept(given.keep)
@@ -69,12 +74,13 @@ def main() -> None:
     if PLACEMENTS in given.tables:
         _show_stops(found[PLACEMENTS])
     for sampler in [name for name in ("nsga2", "tpe", "gp", "ehvi") if name in given.samplers]:
-        took = nasbench201.seconds_a_proposal(sampler, 500)
-        print(f"{sampler}: {took:.3f} s for a proposal after 500 trainings of cells")
+        median, first = nasbench201.seconds_a_proposal(sampler, 500)
+        print(f"{sampler}: {median:.3f} s for a proposal after 500 trainings of cells", end="")
+        print(f", {first:.3f} s for the first")
     if given.picture:
         _draw(curves, given.picture)
     for table in given.tables:
-        _ratios(table, curves[table])
+        _show_ratios(table, curves[table], given.until)
 
 
 def _tasks(table: str, given: argparse.Namespace) -> dict[str, list[Task]]:
@@ -113,7 +119,18 @@ def _search(task: Task) -> Any:
 
 
 def _key(task: Task) -> str:
-    return json.dumps(task, sort_keys=True)
+    return json.dumps({**task, "made of": _made_of()}, sort_keys=True)
+
+
+@cache
+def _made_of() -> str:
+    """A digest of whatever a search's result may depend on in the checkout."""
+    folders = ("search", "models", "trainers", "benchmarks")
+    files = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    digest = hashlib.sha256()
+    for path in (*files, *sorted(TABLE.parent.iterdir())):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _curves(found: Mapping[str, Sequence[Any]]) -> dict[str, list[Curve]]:
@@ -134,10 +151,15 @@ def _unit(table: str) -> str:
     return "epochs" if table == PLACEMENTS else "trainings"
 
 
-def _show(table: str, curves: Mapping[str, Sequence[Curve]], until: float) -> None:
-    levels = [level for level in LEVELS if level >= until]
+def _levels(table: str, until: float) -> list[float]:
+    """The regrets that are reported; searches of cells end at `until`."""
     if table == PLACEMENTS:
-        levels = list(PLACEMENT_LEVELS)
+        return list(PLACEMENT_LEVELS)
+    return [level for level in LEVELS if level >= until]
+
+
+def _show(table: str, curves: Mapping[str, Sequence[Curve]], until: float) -> None:
+    levels = _levels(table, until)
     print(f"\n{table}: {_unit(table)} to a regret of, median (interquartile range)")
     print(f"{'':18}" + "".join(f"{100 * level:>20g} %" for level in levels))
     for name, of_seeds in curves.items():
@@ -152,39 +174,48 @@ def _show(table: str, curves: Mapping[str, Sequence[Curve]], until: float) -> No
 def _show_stops(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """What each rule spares and what it costs, once a search has begun all that there is."""
     print(
-        "\nonce all placements were begun: epochs; given up of all, of the front; regret, medians"
+        "\nonce all placements were begun: median of epochs; given up of all, of those that would"
     )
+    print("reach the front of cheaper ones before them, of the whole front; median of regret")
     for name, of_seeds in found.items():
         epochs = np.median([len(each["regrets"]) for each in of_seeds])
         regret = np.median([each["regrets"][-1] for each in of_seeds])
         parts = [
-            sum(each[part] for each in of_seeds) / sum(each[whole] for each in of_seeds)
-            for part, whole in (("given_up", "begun"), ("reaching_given_up", "reaching"))
+            sum(each[part] for each in of_seeds) / max(1, sum(each[whole] for each in of_seeds))
+            for part, whole in PARTS
         ]
         shown = "".join(f"{100 * part:>9.1f} %" for part in (*parts, regret))
         print(f"{name:18}{epochs:>8g}{shown}", flush=True)
 
 
-def _ratios(table: str, curves: Mapping[str, Sequence[Curve]]) -> None:
-    """How many times as much others need as the default to come to 5 % regret."""
-    medians = {
-        name: float(np.median([spent_until(curve, 0.05) for curve in of_seeds]))
+def ratios(curves: Mapping[str, Sequence[Curve]], ours: str, level: float) -> dict[str, str]:
+    """How many times as much as `ours` each of the others needs to come to a regret, by medians.
+
+    With a ">" where the median search ended before. Empty if ours did.
+    """
+    needed = {
+        name: float(np.median([spent_until(curve, level) for curve in of_seeds]))
         for name, of_seeds in curves.items()
     }
+    if not math.isfinite(needed.get(ours, math.inf)):
+        return {}
+    longest = {name: np.median([len(curve) for curve in curves[name]]) for name in curves}
+    return {
+        name: f"{value / needed[ours]:.1f}"
+        if math.isfinite(value)
+        else f"> {longest[name] / needed[ours]:.1f}"
+        for name, value in needed.items()
+        if name != ours
+    }
+
+
+def _show_ratios(table: str, curves: Mapping[str, Sequence[Curve]], until: float) -> None:
     ours = "ehvi, curve" if table == PLACEMENTS else "ehvi"
-    if ours not in medians:
-        return
-    others = [name for name in medians if name != ours]
-    if table == PLACEMENTS:
-        against = {name: medians[name] for name in others}
-    else:
-        rivals = [medians[name] for name in others if name != "random"]
-        against = {
-            "random": medians.get("random", math.nan),
-            "Optuna's best": min(rivals, default=math.nan),
-        }
-    shown = ", ".join(f"{value / medians[ours]:.1f} ({name})" for name, value in against.items())
-    print(f"ratio: {shown} ({_unit(table)} to 5 % regret on {table} ÷ {ours}'s {medians[ours]:g})")
+    print(f"\n{table}: how many times as many {_unit(table)} as with {ours}")
+    for level in _levels(table, until):
+        found = ratios(curves, ours, level) or {"": "it did not come there"}
+        shown = ", ".join(f"{name} {ratio}".strip() for name, ratio in found.items())
+        print(f"to {100 * level:g} %: {shown}")
 
 
 def _draw(curves: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path) -> None:

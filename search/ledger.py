@@ -98,20 +98,30 @@ class Ledger:
         unfinished.unlink(missing_ok=True)
         with storage_errors(path):
             storage = open_sqlite(unfinished)
-            costs = len(objectives) - 1
-            directions = [StudyDirection.MAXIMIZE] + [StudyDirection.MINIMIZE] * costs
-            study = optuna.create_study(
-                storage=storage, study_name=folder.name, directions=directions
-            )
-            with warnings.catch_warnings():
-                # Metric names are "experimental"; the dashboard shows them.
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(list(objectives))
-            study.set_user_attr("objectives", list(objectives))
-            study.set_user_attr("space", dict(space))
+            cls.create(storage, folder.name, objectives, space)
             storage.remove_session()
             unfinished.rename(path)  # whatever kills the program: a study is whole or not there
         return cls.read(folder)
+
+    @classmethod
+    def create(
+        cls,
+        storage: optuna.storages.BaseStorage,
+        name: str,
+        objectives: Sequence[str],
+        space: Mapping[str, Any],
+    ) -> Self:
+        """A study without trials in a storage that holds none; `space` as in `open`."""
+        costs = len(objectives) - 1
+        directions = [StudyDirection.MAXIMIZE] + [StudyDirection.MINIMIZE] * costs
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
+        with warnings.catch_warnings():
+            # Metric names are "experimental"; the dashboard shows them.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(objectives))
+        study.set_user_attr("objectives", list(objectives))
+        study.set_user_attr("space", dict(space))
+        return cls(study, storage)
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -68,8 +68,7 @@ class PlacementDomain:
 
     def every(self) -> Iterator[Architecture]:
         """All but those of more parameters than allowed, those of few placements first."""
-        fits = None if self._max_params is None else self._fits
-        return (each for each in every_architecture(self._space, fits) if each.placements)
+        return (each for each in every_architecture(self._space, self._fits) if each.placements)
 
     def recall(self, trial: FrozenTrial) -> Architecture | None:
         """The architecture that a trial of the ledger notes; None where there is none."""
@@ -95,7 +94,7 @@ class PlacementDomain:
     def allowed(self, candidate: Architecture) -> bool:
         """Whether it is within the budgets; one of latency is only known to be missed at times."""
         most_ms = self._space.file.objectives.max_latency_ms
-        if self._max_params is not None and not self._fits(candidate.placements):
+        if not self._fits(candidate.placements):
             return False
         if most_ms is None or self._reference_ms() is None:
             return True

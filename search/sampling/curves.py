@@ -65,13 +65,14 @@ class Curves:
         self._curves = curves
         self._costs = np.zeros((len(curves), 0)) if costs is None else np.array(costs, float)
         self._epochs = max((len(curve) for curve in curves), default=0)
+        self._whole = np.array([len(curve) == self._epochs for curve in curves], bool)
 
     def expected(self, curve: Sequence[float], costs: Sequence[float] = ()) -> Expected | None:
         """The loss at the end of a curve of at least one epoch; None where too little is known.
 
         A whole curve ends at its end.
         """
-        whole, epoch = sum(len(c) == self._epochs for c in self._curves), len(curve)
+        whole, epoch = int(self._whole.sum()), len(curve)
         if not whole or not epoch:
             return None
         if epoch >= self._epochs:
@@ -92,8 +93,8 @@ class Curves:
         counts that a very good end is good luck as well, and that curves that say little are as bad
         for the best. The mean over the slopes that the regression may have.
         """
-        whole, epoch = sum(len(c) == self._epochs for c in self._curves), len(curve)
-        if whole < FEWEST or not 0 < epoch < self._epochs:
+        epoch = len(curve)
+        if self._whole.sum() < FEWEST or not 0 < epoch < self._epochs:
             return None
         line, came = self._seen_at(curve, costs)
         if epoch <= self._epochs / 2 and self._is_out_of_sight(curve):
@@ -101,8 +102,11 @@ class Curves:
         return float(np.mean([_part_as_bad(each, came, wanted) for each in line.possible()]))
 
     def _is_out_of_sight(self, curve: Sequence[float]) -> bool:
-        present = np.array([c[len(curve) - 1] for c in self._curves if len(c) >= len(curve)])
-        return curve[-1] > _far(present, OUT_OF_SIGHT)
+        return curve[-1] > _far(self._present(len(curve)), OUT_OF_SIGHT)
+
+    def _present(self, epoch: int) -> Array:
+        """The losses of all that came to an epoch."""
+        return np.array([c[epoch - 1] for c in self._curves if len(c) >= epoch])
 
     def _seen_at(self, curve: Sequence[float], costs: Sequence[float]) -> tuple["_Line", Array]:
         """The regression at the epoch of `curve`, at its costs, and all losses of that epoch.
@@ -113,9 +117,8 @@ class Curves:
         """
         epoch = len(curve)
         reached = np.array([len(c) >= epoch for c in self._curves])
-        whole = np.array([len(c) == self._epochs for c in self._curves])[reached]
-        present = np.array([c[epoch - 1] for c in self._curves if len(c) >= epoch])
-        final = np.array([c[-1] for c in self._curves if len(c) == self._epochs])
+        whole = self._whole[reached]
+        present, final = self._present(epoch), self._present(self._epochs)
         ahead = self._costs[reached] - np.array(costs, float)
         spread = ahead.std(0)
         ahead = ahead[:, spread > LEAST_SPREAD] / spread[spread > LEAST_SPREAD]

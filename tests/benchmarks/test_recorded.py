@@ -1,11 +1,13 @@
 """Searches of a table of placements: a made-up one, in the files that the recording writes."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.record_placements import architectures
+from benchmarks.record_placements import LATENCIES, architectures
 from benchmarks.recorded import Recordings, read_recordings, recorded_space, search
 
 EPOCHS, SEEDS = recorded_space().file.training.epochs, 2
@@ -24,15 +26,41 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
             curve = end * (1 - 0.6 ** np.arange(1, EPOCHS + 1)) + rng.normal(0, 0.005, EPOCHS)
             placements = json.loads(architecture.to_json())["placements"]
             lines.append({"placements": placements, "seed": seed, "val_accuracy": curve.tolist()})
-    path, latencies = folder / "table.jsonl", folder / "latency.json"
+    return read_recordings(written(folder, lines, ratios))
+
+
+def written(folder: Path, lines: list[dict[str, Any]], ratios: dict[str, float]) -> Path:
+    path = folder / "table.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    latencies.write_text(json.dumps({"ratios": ratios}), encoding="utf-8")
-    return read_recordings(path, latencies)
+    (folder / LATENCIES).write_text(json.dumps({"ratios": ratios}), encoding="utf-8")
+    return path
 
 
 def test_a_table_holds_both_trainings(table: Recordings) -> None:
     assert len(table.known) == 14
     assert {each.curves.shape for each in table.known.values()} == {(SEEDS, EPOCHS)}
+
+
+def test_a_table_is_read_with_the_seeds_that_all_have(tmp_path: Path) -> None:
+    ratios, lines = {}, []
+    for number, architecture in enumerate(architectures(recorded_space(), 3)):
+        ratios[architecture.architecture_id] = 1.0
+        placements = json.loads(architecture.to_json())["placements"]
+        lines += [
+            {"placements": placements, "seed": seed, "val_accuracy": [seed / 10] * EPOCHS}
+            for seed in range(1 + number)
+        ]
+    read = read_recordings(written(tmp_path, lines, ratios))
+    assert {each.curves.shape for each in read.known.values()} == {(1, EPOCHS)}
+    assert all((each.curves == 0).all() for each in read.known.values())
+    with pytest.raises(ValueError, match="0 seeds"):
+        read_recordings(written(tmp_path, [lines[0], *lines[2:]], ratios))
+    del ratios[architecture.architecture_id]
+    with pytest.raises(ValueError, match="1 architectures without a latency"):
+        read_recordings(written(tmp_path, lines, ratios))
+    short = [{**line, "val_accuracy": [0.1]} for line in lines]
+    with pytest.raises(ValueError, match="was not recorded with the recipe"):
+        read_recordings(written(tmp_path, short, {**ratios, architecture.architecture_id: 1.0}))
 
 
 def test_regret_is_what_is_lacking_beside_the_plain_backbone(table: Recordings) -> None:

@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from made_latencies import made_latency
-
+from benchmarks.made_latencies import made_latency
 from models.architecture import Architecture, Backbone, Block, Placement, Slot
 from models.cost import Cost
 from reports.write import write_report

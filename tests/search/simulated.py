@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
-from made_latencies import made_latency
 
+from benchmarks.made_latencies import made_latency
 from models.yaml_input import override, parse_yaml
 from search.driver import Assignment, Driver, NoTask
 from search.events import Silent
@@ -57,11 +57,7 @@ def make_space(*overrides: str, text: str = SPACE) -> Space:
 def memory_ledger(space: Space) -> Ledger:
     """A ledger that outlives drivers, but not the test's process."""
     storage = optuna.storages.InMemoryStorage()
-    directions = ["maximize"] + ["minimize"] * (len(space.objective_names) - 1)
-    study = optuna.create_study(storage=storage, directions=directions)
-    study.set_user_attr("objectives", list(space.objective_names))
-    study.set_user_attr("space", space.file.fingerprint)
-    return Ledger(study, storage)
+    return Ledger.create(storage, "memory", space.objective_names, space.file.fingerprint)
 
 
 def measured(latency_ms: float) -> Measured:

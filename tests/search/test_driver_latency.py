@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from made_latencies import made_latency
 from simulated import Executor, chance, epoch, make_driver, make_space, memory_ledger
 
+from benchmarks.made_latencies import made_latency
 from models.architecture import Architecture
 from search.driver import Driver
 from search.front import front

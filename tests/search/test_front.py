@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_latencies import made_latency
 from simulated import epoch
 
+from benchmarks.made_latencies import made_latency
 from models.architecture import Architecture, Backbone
 from search.front import dominates, front, losses, may_be_on_front
 from search.trial import Role, State, Trial

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import optuna
 import pytest
-from made_latencies import made_latency
 from simulated import epoch, make_space
 
+from benchmarks.made_latencies import made_latency
 from models.architecture import Architecture, Block, Placement
 from models.build import cost
 from models.errors import InputError, ProgramError, StorageError

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 
 import optuna
 import pytest
-from made_latencies import made_latency
 from simulated import (
     TINY,
     Executor,
@@ -15,6 +14,7 @@ from simulated import (
     memory_ledger,
 )
 
+from benchmarks.made_latencies import made_latency
 from models.architecture import Architecture
 from models.build import check, cost
 from search.candidates import choose, count_sampled, every_architecture

@@ -1,4 +1,4 @@
-"""Latencies as a worker would answer them, for tests that measure nothing."""
+"""Latencies as a worker would answer them, for tests and benchmarks that measure nothing."""
 
 from trainers.messages import Latency
 
