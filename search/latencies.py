@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 
 from models.architecture import Architecture
-from search.latency_model import LatencyModel, Prediction
+from search.latency_model import LatencyModel
 from search.rough_latency import RoughLatency
 from search.sampling.growth import last_step
 from search.sampling.one_thread import one_thread
@@ -29,24 +30,22 @@ class Latencies:
     ) -> None:
         self._settings, self._image_size, self._budget_ms = settings, image_size, budget_ms
         self._known: list[tuple[Architecture, float]] = []
-        self._model: LatencyModel | None = None
-        self._fitted: list[tuple[Architecture, float]] = []
         self._rough: RoughLatency | None = None
-        self._is_fitted = False
-        self._forget()
+        self._fitted: _Fitted | None = None
+        self._is_stale = False
 
     def measured(self, trials: Iterable[Trial]) -> None:
         """Takes in the study's trials after one more was measured."""
         known = [(t.architecture, t.latency.ratio) for t in trials if t.latency]
         if known != self._known:
-            self._known, self._rough, self._is_fitted = known, None, False
+            self._known, self._rough, self._is_stale = known, None, True
 
     @property
     def facts(self) -> dict[str, float | None]:
         """What is predicted from, for the record: how many measurements, and how well."""
-        error = self._model.error if self._model else math.inf
+        error = self._fitted.error if self._fitted else math.inf
         return {
-            "measured": len(self._fitted),
+            "measured": len(self._fitted.by) if self._fitted else 0,
             "error": error if math.isfinite(error) else None,
         }
 
@@ -66,10 +65,7 @@ class Latencies:
         """The ratio to the plain backbone's latency, however doubtful."""
         if not self._known:
             return self._guess(architecture)
-        model = self._refitted()
-        if architecture not in self._ratios:
-            self._ratios[architecture] = model.ratio(architecture)
-        ratio = self._ratios[architecture]
+        ratio = self._refitted().ratio(architecture)
         return self._guess(architecture) if ratio is None else ratio
 
     def estimate(self, architecture: Architecture) -> tuple[float, float]:
@@ -79,10 +75,7 @@ class Latencies:
         """
         if not self._known:
             return self._guess(architecture), math.inf
-        model = self._refitted()
-        if architecture not in self._predictions:
-            self._predictions[architecture] = model.predict(architecture)
-        predicted = self._predictions[architecture]
+        predicted = self._refitted().predict(architecture)
         if predicted is None:
             return self._guess(architecture), math.inf
         return predicted.ratio, predicted.half_width
@@ -92,23 +85,14 @@ class Latencies:
             self._rough = RoughLatency(self._image_size, self._known[-MOST:])
         return self._rough.ratio(architecture)
 
-    def _refitted(self) -> LatencyModel:
+    def _refitted(self) -> "_Fitted":
         """The model, fitted again where there is enough new: it takes a second of 300."""
-        if max(len(self._ratios), len(self._predictions)) > MOST_KEPT:
-            self._forget()
-        if self._model is None or not self._is_fitted:
+        if self._fitted is None or self._is_stale:
             by = self._known[: last_step(len(self._known), 1, REFIT)][-MOST:]
-            if self._model is None or self._fitted != by:
-                with one_thread():
-                    self._model, self._fitted = LatencyModel(self._image_size, by), by
-                self._forget()
-            self._is_fitted = True
-        return self._model
-
-    def _forget(self) -> None:
-        """What the model said, which a sampler asks again and again between two fits."""
-        self._ratios: dict[Architecture, float | None] = {}
-        self._predictions: dict[Architecture, Prediction | None] = {}
+            if self._fitted is None or self._fitted.by != by:
+                self._fitted = _Fitted(self._image_size, by)
+            self._is_stale = False
+        return self._fitted
 
     def at_best(self, trial: Trial) -> Trial:
         """The trial with the latency it has if its prediction is as much too high as tolerated."""
@@ -122,3 +106,14 @@ class Latencies:
         if trial.latency_ms is None or not trial.latency_predicted:
             return trial
         return replace(trial, latency_ms=factor * trial.latency_ms)
+
+
+class _Fitted:
+    """A model of `by`, which remembers what it said: a sampler asks again and again."""
+
+    def __init__(self, image_size: int, by: list[tuple[Architecture, float]]) -> None:
+        with one_thread():
+            model = LatencyModel(image_size, by)
+        self.by, self.error = by, model.error
+        self.ratio = lru_cache(MOST_KEPT)(model.ratio)
+        self.predict = lru_cache(MOST_KEPT)(model.predict)
