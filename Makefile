@@ -14,7 +14,7 @@ BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist l
 ALONE := $(PY) -m pytest $(APART:%=--ignore %)
 
 BENCHMARKS := candidate_speed time_to_front latency_trust warm_start driver_overhead recipes \
-  search_efficiency
+  search_efficiency stopping_risk
 
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"

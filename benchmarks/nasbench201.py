@@ -7,7 +7,6 @@ random order, which is the same and faster. A training gives one of the two or t
 that the table holds of a cell, drawn at random; fronts are judged by the mean of all.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -40,6 +39,7 @@ ALONE: dict[str, Callable[[int], BaseSampler]] = {  # asked without this project
     "nsga2 alone": lambda seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed),
     "tpe alone": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True),
 }
+SAMPLED = "ehvi sampled"  # as it searches spaces that are too large to be looked at whole
 REPEATS = 2000  # in a row, after which a sampler left alone has come to its end
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -91,7 +91,8 @@ class Cells:
 
     levels = ("operation", "edge, operation")
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, size: int | None = None) -> None:
+        self._size = size
         self._costs = dict(zip(table.cells, map(tuple, table.costs.tolist()), strict=True))
         self._distributions = {
             f"edge{edge}": CategoricalDistribution(OPERATIONS) for edge in range(EDGES)
@@ -99,8 +100,8 @@ class Cells:
 
     @property
     def size(self) -> int:
-        """How many cells there are."""
-        return len(self._costs)
+        """How many cells there are, or are said to be."""
+        return self._size or len(self._costs)
 
     def choose(self, chooser: Chooser) -> Cell:
         """The operation of every edge."""
@@ -145,41 +146,62 @@ def _features(cell: Cell) -> Features:
     return counts | {("edge, operation", pair): 1.0 for pair in enumerate(cell)}
 
 
-def regrets(task: dict[str, Any]) -> list[float]:
-    """The regret after each training, until `task["until"]` is met or `task["trainings"]` made."""
+@dataclass
+class Searched:
+    """What became of a search, in words of JSON, after each training.
+
+    `gains`: what the sampler expected of it, as a part of the front's hypervolume; None where it
+    did not say.
+    """
+
+    regrets: list[float]
+    gains: list[float | None]
+
+
+def search(task: dict[str, Any]) -> Searched:
+    """A search that ends at the regret `task["until"]` or after `task["trainings"]`."""
     table = load(task["data_set"])
     row_of = {cell: row for row, cell in enumerate(table.cells)}
     rng = np.random.default_rng([task["seed"], 1])
-    whole, found = table.hypervolume(), list[float]()
-    done: list[int] = []
-    order = rng.permutation(len(table.cells)) if task["sampler"] == "random" else None
-    kind = _Alone if task["sampler"] in ALONE else _Search
-    searched = kind(table, task["sampler"], task["seed"]) if order is None else None
+    if task["sampler"] == "random":
+        return _random(table, rng.permutation(len(table.cells))[: task["trainings"]], task["until"])
+    kind = StudyAlone if task["sampler"] in ALONE else Study
+    study, whole = kind(table, task["sampler"], task["seed"]), table.hypervolume()
+    found, done = Searched([], []), list[int]()
     while len(done) < task["trainings"]:
-        if order is not None:
-            row = int(order[len(done)])
-        elif searched is not None:
-            proposed = searched.propose()
-            if proposed is None:
-                return found
-            row = row_of[proposed.candidate]
-            searched.tell(proposed, row, float(rng.choice(table.accuracies[row])))
+        proposed = study.propose()
+        if proposed is None:
+            break
+        row = row_of[proposed.candidate]
+        study.tell(proposed, row, float(rng.choice(table.accuracies[row])))
         done.append(row)
-        if order is None or len(done) % 10 == 0:
-            found.append(1 - table.hypervolume(done) / whole)
-        else:
-            found.append(found[-1] if found else 1.0)
-        if found[-1] <= task["until"]:
+        found.regrets.append(1 - table.hypervolume(done) / whole)
+        found.gains.append(proposed.expected_gain)
+        if found.regrets[-1] <= task["until"]:
             break
     return found
 
 
-class _Search:
+def _random(table: Table, order: NDArray[np.intp], until: float, step: int = 10) -> Searched:
+    """A search in an order that is random anyway; regrets are computed at every `step`th alone."""
+    found, whole = Searched([], []), table.hypervolume()
+    for trained in range(1, len(order) + 1):
+        if trained % step:
+            found.regrets.append(found.regrets[-1] if found.regrets else 1.0)
+            continue
+        found.regrets.append(1 - table.hypervolume(order[:trained]) / whole)
+        if found.regrets[-1] <= until:
+            break
+    return found
+
+
+class Study:
     """A study of the cells of `table`, and what it proposes next."""
 
     def __init__(self, table: Table, sampler: str, seed: int) -> None:
-        kind: Any = OTHERS.get(sampler, sampler)
-        self._table, self._domain = table, Cells(table)
+        kind: Any = OTHERS.get(sampler, sampler.removesuffix(" sampled"))
+        self._table = table
+        self._domain = Cells(table, 10**9 if sampler == SAMPLED else None)
         self._proposer: Proposer[Cell] = Proposer(self._domain, kind, OBJECTIVES, STUDY, seed)
         self._trials: list[FrozenTrial] = []
         self._held: list[Cell] = []
@@ -207,7 +229,7 @@ class _Search:
         self._held.append(chosen.candidate)
 
 
-class _Alone:
+class StudyAlone:
     """A study as Optuna has it: a sampler's repeats cost nothing and get the same answer."""
 
     def __init__(self, table: Table, sampler: str, seed: int) -> None:
@@ -232,23 +254,3 @@ class _Alone:
             raise RuntimeError("propose comes before tell")
         self._told[chosen.candidate] = [accuracy, *self._table.costs[row].tolist()]
         self._study.tell(self._asked, self._told[chosen.candidate])
-
-
-def seconds_a_proposal(sampler: str, trainings: int, times: int = 5) -> tuple[float, float]:
-    """The median time of a proposal where a study already holds so many random trainings.
-
-    And the time of the very first, for which a model's parameters have to be chosen.
-    """
-    table = load("cifar10")
-    search, rng = _Search(table, sampler, 0), np.random.default_rng(0)
-    for row in rng.permutation(len(table.cells))[:trainings]:
-        search.tell(search.random(row), row, table.accuracies[row][0])
-    took = []
-    for _ in range(1 + times):
-        began = time.perf_counter()
-        chosen = search.propose()
-        took.append(time.perf_counter() - began)
-        row = table.cells.index(chosen.candidate)
-        search.tell(chosen, row, table.accuracies[row][0])
-    first, *others = took
-    return float(np.median(others)), first

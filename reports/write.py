@@ -22,11 +22,12 @@ def write_report(run_folder: Path) -> Path:
     study = Study.read(run_folder)
     folder = run_folder / FOLDER
     front = front_table(study.trials, study.objectives, study.validation_images)
+    found = effects(study.trials)
     texts = {
         "trials.csv": to_csv(trials_table((*study.trials, *study.scratch))),
         "pareto.csv": to_csv(front),
-        "effects.csv": to_csv(effects_table(effects(study.trials))),
-        "report.md": report(study),
+        "effects.csv": to_csv(effects_table(found)),
+        "report.md": report(study, found),
     }
     try:
         folder.mkdir(exist_ok=True)

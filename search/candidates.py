@@ -26,10 +26,10 @@ def choose(space: Space, trial: Chooser) -> Architecture:
     That one is always in the study, and nothing is cheaper: a sampler that may choose it does.
     """
     count = trial.suggest_int("placements", 1, space.at_most)
-    by_name = {str(slot): slot for slot in space.slots}
+    names = tuple(space.slots_by_name)
     placed: dict[Slot, Placement] = {}
     for index in range(1, count + 1):
-        slot = by_name[str(trial.suggest_categorical(f"slot{index}", tuple(by_name)))]
+        slot = space.slots_by_name[str(trial.suggest_categorical(f"slot{index}", names))]
         choices = _choose_block(space, slot, index, trial)
         options = tuple(
             (option, trial.suggest_categorical(f"{choices.name}{index}.{option}", values))
@@ -46,14 +46,14 @@ def _block(name: str, options: tuple[tuple[str, OptionValue], ...]) -> Block:
 
 def _choose_block(space: Space, slot: Slot, index: int, trial: Chooser) -> BlockChoices:
     """The block type at `slot`; slots that allow the same types share one parameter."""
-    by_name = {choices.name: choices for choices in space.choices_at[slot]}
+    by_name = space.choices_by_name[slot]
     name = trial.suggest_categorical(f"attention{index}{_suffix(space, slot)}", tuple(by_name))
     return by_name[str(name)]
 
 
 def _suffix(space: Space, slot: Slot) -> str:
     """What tells the parameter of a slot's block type apart where some types cannot be there."""
-    names = [choices.name for choices in space.choices_at[slot]]
+    names = space.choices_by_name[slot]
     return "" if len(names) == len(space.block_types) else f"({'|'.join(names)})"
 
 

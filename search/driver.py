@@ -22,8 +22,8 @@ from search.front import may_be_on_front
 from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
 from search.placements import placement_proposer
-from search.proposer import Proposer
-from search.sampling.whole import EXHAUSTED, LittleToGainError, NothingLeftError
+from search.proposer import Chosen, Proposer
+from search.sampling.whole import EXHAUSTED, NothingLeftError, NothingNowError
 from search.space import Space
 from search.trial import Role, State, Trial
 from trainers.config import BASELINE
@@ -83,7 +83,7 @@ class Driver:
         self._running: set[int] = set()
         self._infeasible_in_a_row = 0
         self._gave_up: str | None = None
-        self._little_to_gain: LittleToGainError | None = None
+        self._nothing_now: NothingNowError | None = None
         self._origin_failed = False
         self._again = deque(n for n, t in self._trials.items() if t.state is State.RUNNING)
         self._fixed = deque(agenda.fixed(space, self._held()))
@@ -134,8 +134,8 @@ class Driver:
 
     def _ended_early(self, reason: NothingLeftError) -> Assignment | NoTask:
         """Proposes no more; the checks are still made if there is time."""
-        if isinstance(reason, LittleToGainError) and self._running:
-            return NoTask.LATER  # what runs may turn out otherwise than expected
+        if isinstance(reason, NothingNowError) and self._running:
+            return NoTask.LATER
         given_up = self._give_up(str(reason))
         return given_up if str(reason) == OUT_OF_TIME else self._next_check()
 
@@ -299,21 +299,28 @@ class Driver:
             return self._fixed.popleft()
         if not self._space.slots:
             raise NothingLeftError(EXHAUSTED)  # nothing is sampled beside listed candidates
-        if self._little_to_gain is not None:
-            raise self._little_to_gain
-        chosen = self._proposer.propose(self._ledger.for_sampler(), self._held())
-        least, gain = self._space.file.search.min_gain, chosen.expected_gain
-        if least is not None and gain is not None and gain < least:
-            share = f"{100 * least:g} %"
-            text = f"none is expected to add {share} to the front's hypervolume"
-            self._little_to_gain = LittleToGainError(text)
-            raise self._little_to_gain
+        chosen = self._chosen()
         return Proposal(
             chosen.candidate,
             parameters=chosen.parameters,
             distributions=chosen.distributions,
             system_attributes=chosen.system_attributes,
         )
+
+    def _chosen(self) -> Chosen[Architecture]:
+        """What the sampler proposes; that there is nothing now is remembered until it changes."""
+        if self._nothing_now is not None:
+            raise self._nothing_now
+        try:
+            chosen = self._proposer.propose(self._ledger.for_sampler(), self._held())
+            least, gain = self._space.file.search.min_gain, chosen.expected_gain
+            if least is not None and gain is not None and gain < least:
+                share = f"{100 * least:g} %"
+                raise NothingNowError(f"none is expected to add {share} to the front's hypervolume")
+        except NothingNowError as nothing:
+            self._nothing_now = nothing
+            raise
+        return chosen
 
     def _held(self) -> set[Architecture]:
         """What has been tried."""
@@ -360,7 +367,7 @@ class Driver:
         return Assignment(number, task)
 
     def _refresh(self, number: int) -> Trial:
-        self._little_to_gain = None  # what was expected may have changed
+        self._nothing_now = None
         self._trials[number] = self._ledger.trial(number)
         return self._trials[number]
 

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 import moocore
 import numpy as np
 
-from search.front import losses
+from search.front import minimised
 from search.sampling.curves import Curves
 from search.sampling.observations import loss
 from search.space_file import EarlyStopping
 from search.trial import State, Trial
 from trainers.messages import EpochResult
 
-HOPELESS = 0.1  # of what is risked of front members may be risked of all
+HOPELESS = 0.1  # of `risk` may be lost of all, beside `risk` of those that would reach the front
 GROWTH = 1.5  # between the epochs at which a curve is judged
 
 
@@ -57,8 +57,8 @@ def _will_not_reach_the_front(
     """Whether those that reach the front are too rarely as bad as `trial`.
 
     The risk of losing one of them is shared out evenly between the epochs at which this is asked.
-    Where nothing like the front was ever seen at its costs, nothing is known of those that reach
-    it; then its own chance must be next to nothing.
+    Or whether its own chance is next to nothing, as where nothing like the front was ever seen at
+    its costs: what is lost by that is a part of all candidates.
     """
     asked = _growing(rules.grace_epochs, trial.epochs, GROWTH)
     if len(trial.curve) not in asked:
@@ -91,7 +91,7 @@ def _will_not_reach_the_front(
 def _behind(
     trial: Trial, others: Sequence[Trial], rules: EarlyStopping, minimize: Sequence[str]
 ) -> str | None:
-    """Whether more than one part in `reduction` of those that came so far is ahead of it."""
+    """Whether as many are ahead of it as go on, one part in `reduction` of all that came so far."""
     epochs = len(trial.curve)
     if epochs not in _growing(rules.grace_epochs, trial.epochs, rules.reduction):
         return None
@@ -116,7 +116,7 @@ def _growing(first: int, epochs: int, factor: float) -> list[int]:
 
 def _point(trial: Trial, epochs: int, minimize: Sequence[str]) -> list[float] | None:
     """The loss at an epoch and the costs; None where one is not known."""
-    costs = losses(trial, minimize)
+    costs = minimised(trial, minimize)
     return None if costs is None else [loss(trial.curve[epochs - 1].val_accuracy), *costs]
 
 

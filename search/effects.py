@@ -25,7 +25,8 @@ from search.sampling.surrogate import Known, Surrogate
 from search.trial import State, Trial
 
 FEWEST = 8  # fully trained candidates with placements, before a model is fitted
-Z_95 = 1.96
+COVERAGE = 0.95
+TRIALS_A_FREEDOM = 4  # an interval is that of a t law with a degree of freedom for so many trials
 MOST = 600  # trained candidates that the model is given, the latest; its time grows with the cube
 
 PROPERTIES: Mapping[str, Callable[[Placement], Sequence[str]]] = {
@@ -133,12 +134,18 @@ class _Model:
             np.array([each.variance for each in seen]),
         )
         self._surrogate = Surrogate(known, self._encoder.level_of)
+        # Wider than a normal law's: the process's parameters are themselves chosen by the trials.
+        freedom = len(seen) / TRIALS_A_FREEDOM
+        self._deviations = float(stats.t.ppf((1 + COVERAGE) / 2, freedom))
         plain = Architecture(architectures[0].backbone)
         means, _ = self._surrogate.predict(self._rows([plain]))
         self._plain_error = float(np.exp(means[0]))
 
     def gain(self, having: Sequence[Trial], chosen: Callable[[Placement], bool]) -> Gain:
-        """What one `chosen` placement gains over its absence, in the mean over `having`."""
+        """What one `chosen` placement gains over its absence, in the mean over `having`.
+
+        In accuracy where the error is the plain backbone's.
+        """
         without, weights = [], []
         for trial in having:
             left = tuple(p for p in trial.architecture.placements if not chosen(p))
@@ -149,7 +156,8 @@ class _Model:
         mean, deviation = self._surrogate.combination(
             rows, np.array([*weights, *np.negative(weights)])
         )
-        ends = (mean, mean - Z_95 * deviation, mean + Z_95 * deviation)
+        half = self._deviations * deviation
+        ends = (mean, mean - half, mean + half)
         value, high, low = (self._plain_error * (1 - float(np.exp(end))) for end in ends)
         return Gain(value, low, high)
 
@@ -166,5 +174,5 @@ def _raw(having: Sequence[Trial], complete: Sequence[Trial]) -> Gain | None:
     ]
     if min(map(len, sides)) < 2 or all(len(set(side)) == 1 for side in sides):
         return None
-    interval = stats.ttest_ind(*sides, equal_var=False).confidence_interval(0.95)
+    interval = stats.ttest_ind(*sides, equal_var=False).confidence_interval(COVERAGE)
     return Gain(float(np.mean(sides[0]) - np.mean(sides[1])), interval.low, interval.high)

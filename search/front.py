@@ -1,4 +1,4 @@
-"""The front: the trials that no other trial beats or equals in everything."""
+"""The front: the trials that no other is as good as in everything and better in something."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +11,7 @@ def dominates(first: Sequence[float], second: Sequence[float]) -> bool:
     return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
-def losses(trial: Trial, objectives: Sequence[str]) -> tuple[float, ...] | None:
+def minimised(trial: Trial, objectives: Sequence[str]) -> tuple[float, ...] | None:
     """The trial's objectives with accuracy negated, so that less is better; None if incomplete."""
     values = [trial.objective(name) for name in objectives]
     signs = [-1.0 if name == "val_accuracy" else 1.0 for name in objectives]
@@ -34,7 +34,7 @@ def front(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
 
 def may_be_on_front(trial: Trial, trials: Iterable[Trial], objectives: Sequence[str]) -> bool:
     """Whether none of `trials` that could be on the front beats `trial`; it need not have ended."""
-    mine = losses(trial, objectives)
+    mine = minimised(trial, objectives)
     if mine is None or trial.over_budget:
         return False
     return not any(dominates(other, mine) for _, other in _known(trials, objectives))
@@ -43,8 +43,8 @@ def may_be_on_front(trial: Trial, trials: Iterable[Trial], objectives: Sequence[
 def _known(
     trials: Iterable[Trial], objectives: Sequence[str]
 ) -> list[tuple[Trial, tuple[float, ...]]]:
-    """The trials that can be on the front, with their losses."""
-    rated = [(trial, losses(trial, objectives)) for trial in trials if trial.eligible]
+    """The trials that can be on the front, with their objectives."""
+    rated = [(trial, minimised(trial, objectives)) for trial in trials if trial.eligible]
     return [
         (trial, rating)
         for trial, rating in rated

@@ -63,6 +63,16 @@ class Space:
         """The block types that may sit somewhere."""
         return frozenset(c.name for at_slot in self.choices_at.values() for c in at_slot)
 
+    @cached_property
+    def slots_by_name(self) -> Mapping[str, Slot]:
+        """`slots` by what they are called."""
+        return {str(slot): slot for slot in self.slots}
+
+    @cached_property
+    def choices_by_name(self) -> Mapping[Slot, Mapping[str, BlockChoices]]:
+        """`choices_at` by the block types' names."""
+        return {slot: {each.name: each for each in at} for slot, at in self.choices_at.items()}
+
     @property
     def at_most(self) -> int:
         """The most placements a sampled candidate has."""

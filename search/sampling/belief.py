@@ -63,7 +63,7 @@ class Belief(Generic[Candidate]):
         """
         costs, losses = self._points[:, :-1], self._points[:, -1]
         highest = np.log(self._costs(candidates)).max(0)
-        self._limit = np.maximum(highest, costs.max(0)) + MARGIN
+        self._limit = np.maximum(highest, costs.max(0, initial=-np.inf)) + MARGIN
         self._front = HypervolumeGain(costs, losses, (self._limit, self._worst))
 
     @property

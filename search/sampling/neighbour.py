@@ -34,8 +34,10 @@ class Neighbour:
         return self._choose(name, choices)
 
     def _choose(self, name: str, choices: Sequence[Any]) -> Any:
-        kept = self._kept.get(name)
-        chosen = kept if kept in choices else choices[int(self._rng.integers(len(choices)))]
+        if name in self._kept and self._kept[name] in choices:
+            chosen = self._kept[name]
+        else:
+            chosen = choices[int(self._rng.integers(len(choices)))]
         self.params[name], self._asked[name] = chosen, choices
         return chosen
 

@@ -57,15 +57,12 @@ def _observation(
     candidate = domain.recall(trial)
     if candidate is None or trial.state is TrialState.FAIL:
         return None
+    costs = tuple(trial.user_attrs.get(COSTS) or domain.costs(candidate))
     if trial.state is TrialState.COMPLETE:
-        accuracy, *costs = trial.values
         over = any(missed > 0 for missed in trial.system_attrs.get(CONSTRAINTS, ()))
-        return Observation(candidate, tuple(costs), loss(accuracy), contends=not over)
+        return Observation(candidate, costs, loss(trial.values[0]), contends=not over)
     running = not trial.state.is_finished()
     end = curves.expected(curve_of(trial))
-    if end is None and not running:
-        return None
-    costs = tuple(trial.user_attrs.get(COSTS) or domain.costs(candidate))
     if end is None:
-        return Observation(candidate, costs)
+        return Observation(candidate, costs) if running else None
     return Observation(candidate, costs, end.mean, end.variance, running)

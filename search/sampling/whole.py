@@ -20,14 +20,16 @@ class NothingLeftError(Exception):
     """There is no candidate to propose; the message says why."""
 
 
-class LittleToGainError(NothingLeftError):
-    """No candidate is expected to gain what is asked for."""
+class NothingNowError(NothingLeftError):
+    """There is none as things stand; what is still running may change that."""
 
 
 def nothing_left(domain: Domain[Candidate], held: Collection[Candidate]) -> NothingLeftError:
     """Why there is nothing to propose beside what is `held`."""
     of_domain = sum(bool(domain.parameters(candidate)[0]) for candidate in held)
-    return NothingLeftError(OVER_BUDGET if of_domain < domain.size else EXHAUSTED)
+    if of_domain < domain.size:
+        return NothingNowError(OVER_BUDGET)
+    return NothingLeftError(EXHAUSTED)
 
 
 class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.record_placements import LATENCIES, architectures
+from benchmarks.record_placements import LATENCIES, architectures, recipe
 from benchmarks.recorded import Recordings, read_recordings, recorded_space, search
 
 EPOCHS, SEEDS = recorded_space().file.training.epochs, 2
+RECIPE = recipe(recorded_space())
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
             end = 0.6 - number / 50 + 0.2 * (number % 5 == 4) + rng.normal(0, 0.01)
             curve = end * (1 - 0.6 ** np.arange(1, EPOCHS + 1)) + rng.normal(0, 0.005, EPOCHS)
             placements = json.loads(architecture.to_json())["placements"]
-            lines.append({"placements": placements, "seed": seed, "val_accuracy": curve.tolist()})
+            lines.append(
+                {
+                    "placements": placements,
+                    "seed": seed,
+                    "recipe": RECIPE,
+                    "val_accuracy": curve.tolist(),
+                }
+            )
     return read_recordings(written(folder, lines, ratios))
 
 
@@ -47,7 +55,12 @@ def test_a_table_is_read_with_the_seeds_that_all_have(tmp_path: Path) -> None:
         ratios[architecture.architecture_id] = 1.0
         placements = json.loads(architecture.to_json())["placements"]
         lines += [
-            {"placements": placements, "seed": seed, "val_accuracy": [seed / 10] * EPOCHS}
+            {
+                "placements": placements,
+                "seed": seed,
+                "recipe": RECIPE,
+                "val_accuracy": [seed / 10] * EPOCHS,
+            }
             for seed in range(1 + number)
         ]
     read = read_recordings(written(tmp_path, lines, ratios))
@@ -58,9 +71,9 @@ def test_a_table_is_read_with_the_seeds_that_all_have(tmp_path: Path) -> None:
     del ratios[architecture.architecture_id]
     with pytest.raises(ValueError, match="1 architectures without a latency"):
         read_recordings(written(tmp_path, lines, ratios))
-    short = [{**line, "val_accuracy": [0.1]} for line in lines]
+    other = [{**line, "recipe": "another"} for line in lines]
     with pytest.raises(ValueError, match="was not recorded with the recipe"):
-        read_recordings(written(tmp_path, short, {**ratios, architecture.architecture_id: 1.0}))
+        read_recordings(written(tmp_path, other, ratios))
 
 
 def test_regret_is_what_is_lacking_beside_the_plain_backbone(table: Recordings) -> None:

@@ -149,7 +149,9 @@ def fill(ledger: Ledger) -> None:
     ):
         ledger.complete(number)
     bad = add(ledger, architecture("stage3.block1.after_add=se"), 11_300_000, 10.9, 0.41)
-    ledger.stop(bad, "dominated: 0.4100 in epoch 1, where trial 0, which costs no more, had 0.8000")
+    expected = "leads to expect 0.5200 (± 3.1% of the error)"
+    rival = "where trial 0, which costs no more, has 0.9000"
+    ledger.stop(bad, f"curve: 0.4100 in epoch 1 {expected}, {rival}")
     add(ledger, architecture("stage4.block1.after_add=residual"), 12_000_000, None)
     dead = add(ledger, architecture("stage3.block1.after_add=gc"), 11_300_000, None)
     ledger.fail(dead, Failed("worker died: killed | by signal 9 <oom>\nsee the log", "Traceback"))

@@ -84,7 +84,7 @@ def test_live_view_fits_its_terminal(width: int) -> None:
         view.trial_began(running(2))
         view.trial_advanced(running(2, 0.412))
         view.trial_began(running(3))
-        view.trial_ended(trial(3, 0.4, state=State.STOPPED, reason="dominated: [bold]0.4[/bold]"))
+        view.trial_ended(trial(3, 0.4, state=State.STOPPED, reason="curve: [bold]0.4[/bold]"))
         view.notice("[red]a notice[/red]")
         text = render(view, width)
     assert all(len(line) <= width for line in text.splitlines())
@@ -98,13 +98,13 @@ def test_live_view_shows_what_there_is() -> None:
     view.known([BASELINE])
     view.trial_began(running(2))
     view.trial_advanced(running(2, 0.3, 0.412))
-    view.trial_ended(trial(3, 0.4, state=State.STOPPED, reason="dominated: [bold]0.4[/bold]"))
+    view.trial_ended(trial(3, 0.4, state=State.STOPPED, reason="curve: [bold]0.4[/bold]"))
     text = render(view, 160)
     assert "2 of 24 trained" in text
     assert "1 finished  1 running  1 stopped early  0 failed  0 infeasible" in text
     assert "██████████ 2/2" in text
     assert "41.2 %" in text
-    assert "stopped dominated: [bold]0.4[/bold]" in text
+    assert "stopped curve: [bold]0.4[/bold]" in text
     assert "front" in text
     assert "90.0 %" in text
     assert "left about —" in text
@@ -149,7 +149,7 @@ def test_plain_lines() -> None:
         clock.now += 190
         view.trial_advanced(trial(7, state=State.RUNNING))
         view.trial_advanced(trial(7, 0.3, 0.412, state=State.RUNNING))
-        view.trial_ended(trial(7, 0.412, state=State.STOPPED, reason="dominated: by\ntrial 0"))
+        view.trial_ended(trial(7, 0.412, state=State.STOPPED, reason="curve: by\ntrial 0"))
         view.trial_ended(trial(8, state=State.INFEASIBLE, reason="1.20 times max_params"))
         view.trial_ended(trial(9, 0.9123))
         view.trial_ended(trial(10, state=State.FAILED))
@@ -158,7 +158,7 @@ def test_plain_lines() -> None:
         "[2/24 0 s] trial 7 began: stage3.block2.before_add=se(reduction=4)",
         "[2/24 3 m 10 s] trial 7 latency 10.0 ms",
         "[2/24 3 m 10 s] trial 7 epoch 2/2: 41.2 %",
-        "[3/24 3 m 10 s] trial 7 stopped: dominated: by trial 0",
+        "[3/24 3 m 10 s] trial 7 stopped: curve: by trial 0",
         "[3/24 3 m 10 s] trial 8 infeasible: 1.20 times max_params",
         "[4/24 3 m 10 s] trial 9 done: 91.2 %",
         "[5/24 3 m 10 s] trial 10 failed: no reason given",

@@ -1,8 +1,10 @@
 """The driver decides: a whole search without training, in a loop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import pytest
+from optuna.trial import FrozenTrial
 from simulated import (
     TINY,
     Executor,
@@ -21,12 +23,15 @@ from simulated import (
     states,
 )
 
+from models.architecture import Architecture
 from models.errors import InputError, StorageError
 from search.candidates import count_architectures
 from search.driver import Assignment, NoTask
 from search.front import front
 from search.ledger import Ledger
+from search.placements import placement_proposer
 from search.samplers import KINDS
+from search.sampling.whole import OVER_BUDGET, NothingNowError
 from search.space import Space
 from search.trial import Role, State
 from trainers.messages import Answer, Task
@@ -239,6 +244,25 @@ def test_little_to_gain_is_asked_once_while_nothing_changes(
     assert driver.answered(second.number, measured(2.0))
     assert [driver.next_task() for _ in range(5)] == [NoTask.LATER] * 5
     assert len(asked) == 2
+
+
+def test_what_runs_may_leave_something_within_the_budgets() -> None:
+    """A measurement makes latencies, and so budgets, known better."""
+
+    class Late:
+        def __init__(self, *given: Any) -> None:
+            self._proposer = placement_proposer(*given)
+
+        def propose(self, trials: Sequence[FrozenTrial], held: Collection[Architecture]) -> Any:
+            if any(not trial.state.is_finished() for trial in trials):
+                raise NothingNowError(OVER_BUDGET)
+            return self._proposer.propose(trials, held)
+
+    space, watcher = make_space("search.trials=6"), Recorder()
+    driver = make_driver(space, memory_ledger(space), watcher=watcher, make_proposer=Late)
+    Executor(driver, workers=3).run()
+    assert len(driver.trials) >= 6
+    assert not watcher.notices
 
 
 def test_gains_must_be_foreseen() -> None:

@@ -9,7 +9,7 @@ from simulated import epoch
 
 from benchmarks.made_latencies import made_latency
 from models.architecture import Architecture, Backbone
-from search.front import dominates, front, losses, may_be_on_front
+from search.front import dominates, front, may_be_on_front, minimised
 from search.trial import Role, State, Trial
 
 OBJECTIVES = ("val_accuracy", "params", "latency_ms")
@@ -98,9 +98,9 @@ def test_only_the_objectives_count() -> None:
 
 
 def test_losses() -> None:
-    assert losses(trial(0, 0.5, 10, 2.0), OBJECTIVES) == (-0.5, 10, 2.0)
-    assert losses(trial(0, 0.5, 10, None), OBJECTIVES) is None
-    assert losses(trial(0, None, 10, 2.0), OBJECTIVES) is None
+    assert minimised(trial(0, 0.5, 10, 2.0), OBJECTIVES) == (-0.5, 10, 2.0)
+    assert minimised(trial(0, 0.5, 10, None), OBJECTIVES) is None
+    assert minimised(trial(0, None, 10, 2.0), OBJECTIVES) is None
 
 
 def test_dominates() -> None:

@@ -146,12 +146,6 @@ def test_parameters_are_the_architecture(small: Space) -> None:
         assert again == proposal.architecture
 
 
-def test_the_baseline_is_nothing_the_sampler_chose(space: Space) -> None:
-    proposal = Proposal(space.baseline, Role.BASELINE)
-    assert (proposal.role, proposal.architecture) == (Role.BASELINE, space.baseline)
-    assert proposal.parameters == proposal.distributions == {}
-
-
 def test_the_cheapest_baseline_does_not_take_the_sampler_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

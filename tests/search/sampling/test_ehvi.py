@@ -10,7 +10,7 @@ from words import DIRECTIONS, LETTERS, Words, accuracy, ask, searched, study_wit
 
 from search.sampling import ehvi, pool
 from search.sampling.belief import Belief
-from search.sampling.domain import CONSTRAINTS
+from search.sampling.domain import CONSTRAINTS, COSTS
 from search.sampling.ehvi import STARTUP, EHVISampler
 from search.sampling.observations import observe
 from search.sampling.whole import EXHAUSTED, OVER_BUDGET, GridSampler, NothingLeftError
@@ -97,7 +97,7 @@ def test_budgets_are_kept(anyhow: str) -> None:
 
 
 def test_known_costs_are_honoured() -> None:
-    """Of words that are equally good the cheapest is tried, and no word that costs more."""
+    """What costs more than a word that is better than all others could but be worse."""
     seen = [trial_of(WORDS, word, 0.5) for word in ("bb", "bc", "cb", "cc", "cd", "dd", "dc")]
     study = study_with(sampler(), [*seen, trial_of(WORDS, "ab", 0.7)])
     _, word = ask(study, WORDS)
@@ -204,6 +204,14 @@ def test_whatever_became_of_all(state: TrialState) -> None:
         assert ask(study, WORDS)[1] not in words
 
 
+def test_where_all_are_over_budget_there_is_no_front() -> None:
+    over = [trial_of(WORDS, word) for word in SIX]
+    for each in over:
+        each.system_attrs = {CONSTRAINTS: [0.2]}
+    study = study_with(sampler(), over)
+    assert ask(study, WORDS)[1] not in SIX
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_accuracies_at_the_ends(value: float) -> None:
     study = study_with(sampler(), [trial_of(WORDS, word, value) for word in SIX])
@@ -238,6 +246,15 @@ def test_what_is_over_a_budget_is_nobodys_rival() -> None:
     over.system_attrs = {CONSTRAINTS: [0.2, -0.1]}
     within.system_attrs = {CONSTRAINTS: [-0.2, -0.1]}
     assert [each.contends for each in observe(WORDS, [over, within])] == [False, True]
+
+
+def test_costs_are_those_measured_else_those_that_the_domain_predicts() -> None:
+    """Values hold what was predicted when the trial began."""
+    then, measured = trial_of(WORDS, "ab"), trial_of(WORDS, "ba")
+    then.values = [0.5, 9.0, 9.0]
+    measured.user_attrs = {COSTS: [2.5, 3.5]}
+    costs = [each.costs for each in observe(WORDS, [then, measured])]
+    assert costs == [WORDS.costs("ab"), (2.5, 3.5)]
 
 
 def test_parameters_are_chosen_anew_by_what_was_trained_to_the_end(
