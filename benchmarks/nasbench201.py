@@ -7,6 +7,7 @@ random order, which is the same and faster. A training gives one of the two or t
 that the table holds of a cell, drawn at random; fronts are judged by the mean of all.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -40,6 +41,7 @@ ALONE: dict[str, Callable[[int], BaseSampler]] = {  # asked without this project
     "tpe alone": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True),
 }
 SAMPLED = "ehvi sampled"  # as it searches spaces that are too large to be looked at whole
+PARALLEL, WORKERS = "ehvi beside 3", 4  # each proposal while three others are being trained
 REPEATS = 2000  # in a row, after which a sampler left alone has come to its end
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
@@ -167,11 +169,15 @@ def search(task: dict[str, Any]) -> Searched:
         return _random(table, rng.permutation(len(table.cells))[: task["trainings"]], task["until"])
     kind = StudyAlone if task["sampler"] in ALONE else Study
     study, whole = kind(table, task["sampler"], task["seed"]), table.hypervolume()
-    found, done = Searched([], []), list[int]()
+    workers = WORKERS if task["sampler"] == PARALLEL else 1
+    found, done, running = Searched([], []), list[int](), deque[Chosen[Cell]]()
     while len(done) < task["trainings"]:
-        proposed = study.propose()
-        if proposed is None:
+        while len(running) < workers and (chosen := study.propose()):
+            study.begin(chosen)
+            running.append(chosen)
+        if not running:
             break
+        proposed = running.popleft()
         row = row_of[proposed.candidate]
         study.tell(proposed, row, float(rng.choice(table.accuracies[row])))
         done.append(row)
@@ -199,7 +205,7 @@ class Study:
     """A study of the cells of `table`, and what it proposes next."""
 
     def __init__(self, table: Table, sampler: str, seed: int) -> None:
-        kind: Any = OTHERS.get(sampler, sampler.removesuffix(" sampled"))
+        kind: Any = "ehvi" if sampler in {SAMPLED, PARALLEL} else OTHERS.get(sampler, sampler)
         self._table = table
         self._domain = Cells(table, 10**9 if sampler == SAMPLED else None)
         self._proposer: Proposer[Cell] = Proposer(self._domain, kind, OBJECTIVES, STUDY, seed)
@@ -215,18 +221,28 @@ class Study:
         cell = self._table.cells[row]
         return Chosen(cell, *self._domain.parameters(cell))
 
+    def begin(self, chosen: Chosen[Cell]) -> None:
+        """It is being trained."""
+        self._trials.append(self._trial(len(self._trials), chosen, TrialState.RUNNING, None))
+        self._held.append(chosen.candidate)
+
     def tell(self, chosen: Chosen[Cell], row: int, accuracy: float) -> None:
-        """What a training gave."""
+        """What the training of one that was begun gave."""
+        number, values = self._held.index(chosen.candidate), [accuracy, *self._table.costs[row]]
+        self._trials[number] = self._trial(number, chosen, TrialState.COMPLETE, values)
+
+    def _trial(
+        self, number: int, chosen: Chosen[Cell], state: TrialState, values: list[float] | None
+    ) -> FrozenTrial:
         trial = optuna.trial.create_trial(
-            state=TrialState.COMPLETE,
-            values=[accuracy, *self._table.costs[row].tolist()],
+            state=state,
+            values=values,
             params=dict(chosen.parameters),
             distributions=dict(chosen.distributions),
             system_attrs=dict(chosen.system_attributes),
         )
-        trial.number = len(self._trials)
-        self._trials.append(trial)
-        self._held.append(chosen.candidate)
+        trial.number = number
+        return trial
 
 
 class StudyAlone:
@@ -247,6 +263,9 @@ class StudyAlone:
                 return Chosen(cell, {}, {})
             self._study.tell(self._asked, self._told[cell])
         return None
+
+    def begin(self, chosen: Chosen[Cell]) -> None:
+        """Its study knows: it was asked for."""
 
     def tell(self, chosen: Chosen[Cell], row: int, accuracy: float) -> None:
         """What the training of the cell that was proposed last gave."""

