@@ -26,7 +26,7 @@ from models.architecture import Architecture
 from search.driver import Driver, NoTask
 from search.latencies import Latencies
 from search.ledger import Ledger
-from search.placement_features import PlacementFeatures
+from search.placement_features import features_of
 from search.placements import PlacementDomain
 from search.proposer import Chosen, Proposer
 from search.samplers import KINDS
@@ -36,7 +36,6 @@ from search.space import Space, load_space
 from search.trial import State
 from trainers.messages import Answer, EpochResult, Measured, Task
 
-DESCRIBED = PlacementFeatures()
 RULES = ("none", "patience", "halving", "curve")
 
 Array = NDArray[np.float64]
@@ -272,6 +271,6 @@ class _Moved(Proposer[Architecture]):
 
 def _distance(first: Architecture, second: Architecture) -> float:
     """How many features of placements only one of them has."""
-    counts = Counter(DESCRIBED.features(first))
-    counts.subtract(DESCRIBED.features(second))
+    counts = Counter(key for placement in first.placements for key in features_of(placement))
+    counts.subtract(key for placement in second.placements for key in features_of(placement))
     return sum(abs(count) for count in counts.values())

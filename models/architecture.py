@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
@@ -105,6 +106,18 @@ class Architecture:
             if first.slot == second.slot:
                 raise ValueError(f"{first.slot} holds two blocks: {first.block}, {second.block}")
         object.__setattr__(self, "placements", ordered)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Kept, since a sampler looks up thousands of architectures again and again."""
+        return hash((self.backbone, self.placements))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: not the hash, since strings have others in other processes."""
+        return {"backbone": self.backbone, "placements": self.placements}
 
     @property
     def architecture_id(self) -> str:

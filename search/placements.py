@@ -102,7 +102,7 @@ class PlacementDomain:
         return (1 - doubt) * ratio * self._unit_ms <= most_ms
 
     def features(self, candidate: Architecture) -> Features:
-        """The sum of what its placements have in common with others."""
+        """What its placements have in common with others."""
         return self._described.features(candidate)
 
     @property

@@ -16,7 +16,8 @@ class Neighbour:
     def __init__(self, given: Mapping[str, Any], changes: int, rng: np.random.Generator) -> None:
         self.params: dict[str, Any] = {}
         self._asked: dict[str, Sequence[Any]] = {}
-        again = set(rng.permutation(sorted(given))[:changes])
+        names = sorted(given)
+        again = {names[i] for i in rng.permutation(len(names))[:changes]} if names else set()
         self._kept = {name: value for name, value in given.items() if name not in again}
         self._rng = rng
 
@@ -37,7 +38,7 @@ class Neighbour:
         if name in self._kept and self._kept[name] in choices:
             chosen = self._kept[name]
         else:
-            chosen = choices[int(self._rng.integers(len(choices)))]
+            chosen = choices[int(self._rng.random() * len(choices))]  # faster than `integers`
         self.params[name], self._asked[name] = chosen, choices
         return chosen
 

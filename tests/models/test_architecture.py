@@ -2,6 +2,10 @@
 
 import json
 import math
+import os
+import pickle
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -194,3 +198,20 @@ def test_an_illegal_option_is_refused_with_what_is_allowed(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         make_block(name, given)
+
+
+def test_a_pickle_holds_no_hash() -> None:
+    """A string's hash is another in another process, where equal values would be different keys."""
+    placed = Architecture(Backbone(), (Placement(Slot(2, 1, "before_add"), make_block("se", {})),))
+    assert placed in {placed}
+    again = pickle.loads(pickle.dumps(placed))
+    assert again == placed
+    assert hash(again) == hash(placed)
+    code = (
+        "import pickle, sys; found = pickle.loads(bytes.fromhex(sys.argv[1]));"
+        "from models.architecture import Architecture;"
+        "sys.exit(Architecture.from_json(found.to_json()) not in {found: 1})"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    command = [sys.executable, "-c", code, pickle.dumps(placed).hex()]
+    assert subprocess.run(command, env=environment, check=False).returncode == 0

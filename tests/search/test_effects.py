@@ -142,23 +142,27 @@ def test_it_needs_no_paddle() -> None:
 
 def test_bad_candidates_that_were_given_up_count() -> None:
     """Without them a block is as good as those of its candidates that were let live."""
-    rng, halves = np.random.default_rng(0), []
-    for each in trained(120, noise=0.02):
+    gains = []
+    for seed in range(5):
+        halves = half_trained(seed)
+        alone = [each for each in halves if each.state is State.COMPLETE]
+        assert 20 < len(alone) < len(halves) - 20
+        found, flattered = (by_type(effects(of))["gc"] for of in (halves, alone))
+        gains.append((found.by_model.value, flattered.by_model.value))
+        assert found.trials > flattered.trials
+        assert found.by_trials == flattered.by_trials
+    by_all, by_those_let_live = np.mean(gains, axis=0)
+    assert by_all == pytest.approx(WORTH["gc"], abs=0.006)
+    assert by_those_let_live > by_all + 0.004
+
+
+def half_trained(seed: int) -> list[Trial]:
+    """The worse ones were given up after the first of two epochs."""
+    rng, found = np.random.default_rng(seed), []
+    for each in trained(120, noise=0.02, seed=seed):
         end = each.val_accuracy or 0.0
         curve = (epoch(1, end - 0.1 + 0.005 * rng.normal()), epoch(2, end))
         bad = end < 0.49
-        halves.append(
-            replace(
-                each,
-                epochs=2,
-                curve=curve[:1] if bad else curve,
-                state=State.STOPPED if bad else State.COMPLETE,
-            )
-        )
-    alone = [each for each in halves if each.state is State.COMPLETE]
-    assert 20 < len(alone) < len(halves) - 20
-    found, flattered = (by_type(effects(of))["gc"] for of in (halves, alone))
-    assert found.by_model.value == pytest.approx(WORTH["gc"], abs=0.008)
-    assert flattered.by_model.value > found.by_model.value + 0.008
-    assert found.trials > flattered.trials
-    assert found.by_trials == flattered.by_trials
+        state = State.STOPPED if bad else State.COMPLETE
+        found.append(replace(each, epochs=2, curve=curve[:1] if bad else curve, state=state))
+    return found
