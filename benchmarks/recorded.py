@@ -36,7 +36,13 @@ from search.space import Space, load_space
 from search.trial import State
 from trainers.messages import Answer, EpochResult, Measured, Task
 
-RULES = ("none", "patience", "halving", "curve")
+RULES = {  # of early stopping, as space files have them
+    "none": "none",
+    "patience": "patience",
+    "halving": "halving",
+    "curve": "curve",
+    "curve, risk 0.2": "{rule: curve, risk: 0.2}",
+}
 
 Array = NDArray[np.float64]
 
@@ -163,10 +169,13 @@ class Searched:
 
 
 def search(table: Recordings, sampler: str, rule: str, seed: int) -> Searched:
-    """A search that ends when all architectures of `table` were begun, one after the other."""
+    """A search that ends when all architectures of `table` were begun, one after the other.
+
+    `rule`: one of `RULES`.
+    """
     space = recorded_space(
         f"search.sampler={sampler}",
-        f"search.early_stopping={rule}",
+        f"search.early_stopping={RULES[rule]}",
         f"search.seed={seed}",
         f"search.trials={len(table.known)}",
     )

@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=SAMPLERS)
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
+    parser.add_argument("--rules", nargs="+", default=list(recorded.RULES), choices=recorded.RULES)
     parser.add_argument("--trainings", type=int, default=400, help="at most, of cells")
     parser.add_argument("--until", type=float, default=0.05, help="regret at which cells suffice")
     parser.add_argument("--keep", type=Path, help="file that searches are read from and added to")
@@ -69,6 +70,7 @@ def main() -> None:
     if given.quick:
         given.seeds, given.tables, given.trainings = 3, ["cifar10", PLACEMENTS], 120
         given.samplers = [name for name in given.samplers if name != "gp"]  # minutes
+        given.rules = ["none", "halving", "curve"]
     if "gp" in given.samplers and find_spec("torch") is None:
         print("GPSampler is left out: torch is not installed")
         given.samplers.remove("gp")
@@ -104,8 +106,7 @@ def _tasks(table: str, given: argparse.Namespace) -> dict[str, list[Task]]:
     searches: dict[str, Task] = {}
     if table == PLACEMENTS:
         for sampler in [name for name in given.samplers if name in KINDS]:
-            rules = recorded.RULES if sampler in {"ehvi", "random"} else ["none"]
-            for rule in rules:
+            for rule in given.rules if sampler in {"ehvi", "random"} else ["none"]:
                 searches[f"{sampler}, {rule}"] = {"sampler": sampler, "rule": rule}
     else:
         for sampler in given.samplers:

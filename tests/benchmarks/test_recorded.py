@@ -108,7 +108,7 @@ def test_a_search_begins_each_architecture_once(table: Recordings, sampler: str)
     assert found == search(table, sampler, "none", 1)
 
 
-@pytest.mark.parametrize("rule", ["curve", "halving"])
+@pytest.mark.parametrize("rule", ["curve", "curve, risk 0.2", "halving"])
 def test_early_stopping_saves_epochs_and_what_it_loses_is_counted(
     table: Recordings, rule: str
 ) -> None:
