@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+import optuna
 
 from benchmarks import nasbench201
 from benchmarks.machine import ROOT
@@ -43,8 +44,6 @@ def of_cells(sampler: str, trainings: int, times: int = 5) -> Seconds:
 
 def of_placements(space_file: str, trainings: int, times: int = 5) -> Seconds:
     """For the placements of a space file by its default sampler; accuracies are made up."""
-    import optuna
-
     space = load_space(ROOT / "spaces" / space_file, ())
     storage = optuna.storages.InMemoryStorage()
     ledger = Ledger.create(storage, "made", space.objective_names, space.file.fingerprint)

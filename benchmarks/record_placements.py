@@ -64,10 +64,10 @@ def recorded(space: Space, path: Path) -> dict[Architecture, dict[int, list[floa
 
     Raises ValueError for trainings by another recipe than that of `space`.
     """
-    backbone = json.loads(space.baseline.to_json())["backbone"]
+    backbone, wanted = json.loads(space.baseline.to_json())["backbone"], recipe(space)
     found: dict[Architecture, dict[int, list[float]]] = {}
     for line in lines(path):
-        if line["recipe"] != recipe(space):
+        if line["recipe"] != wanted:
             raise ValueError(f"{path} was not recorded with the recipe of {SPACE}")
         text = json.dumps({"backbone": backbone, "placements": line["placements"]})
         of_seeds = found.setdefault(Architecture.from_json(text), {})

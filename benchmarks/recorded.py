@@ -190,14 +190,15 @@ def search(table: Recordings, sampler: str, rule: str, seed: int) -> Searched:
     searched, complete, stopped = Searched([]), list[Architecture](), list[Architecture]()
     while not isinstance(assigned := driver.next_task(), NoTask):
         architecture = assigned.task.architecture
-        before = table.regret(complete)
+        before = searched.regrets[-1] if searched.regrets else table.regret(())
         for answer in table.answers(assigned.task, seed):
             if isinstance(answer, EpochResult):
                 searched.regrets.append(before)
             if not driver.answered(assigned.number, answer):
                 break
         given_up = ledger.trial(assigned.number).state is State.STOPPED
-        if table.cheaper(architecture, complete) and table.reaches(architecture, complete, seed):
+        rivals = table.cheaper(architecture, complete)
+        if rivals and table.reaches(architecture, rivals, seed):
             searched.reaching += 1
             searched.reaching_given_up += given_up
         if given_up:

@@ -87,18 +87,21 @@ def main() -> None:
             _show_gains(found[table])
     if PLACEMENTS in given.tables:
         _show_stops(found[PLACEMENTS])
-    for sampler in [name for name in PROPOSING if name in given.samplers]:
-        _show_time(f"{sampler}, cells", proposal_time.of_cells(sampler, 500))
-    _show_time("ehvi, spaces/resnet18.yaml", proposal_time.of_placements("resnet18.yaml", 500))
+    _show_times([name for name in PROPOSING if name in given.samplers])
     if given.picture:
         _draw(curves, given.picture)
     for table in given.tables:
         _show_ratios(table, curves[table], given.until)
 
 
-def _show_time(what: str, took: proposal_time.Seconds) -> None:
-    median, first = took
-    print(f"{what}: {median:.2f} s for a proposal after 500 trainings, {first:.2f} s for the first")
+def _show_times(samplers: Sequence[str]) -> None:
+    """How long proposals take."""
+    took = {f"{name}, cells": proposal_time.of_cells(name, 500) for name in samplers}
+    if "ehvi" in samplers:
+        file = "resnet18.yaml"
+        took[f"ehvi, spaces/{file}"] = proposal_time.of_placements(file, 500)
+    for what, (median, first) in took.items():
+        print(f"{what}: {median:.2f} s for a proposal after 500 trainings, first {first:.2f} s")
 
 
 def _tasks(table: str, given: argparse.Namespace) -> dict[str, list[Task]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reports.wording import points
-from search.effects import Effect, Gain
+from search.effects import Effect
 
 SHOWN = {"type": "block", "stage": "stage", "position": "position"}
 
@@ -25,7 +25,7 @@ def worth(effects: Sequence[Effect]) -> list[str]:
 
 
 def _row(effect: Effect) -> str:
-    gain: Gain = effect.by_model
+    gain = effect.by_model
     numbers = (points(value) for value in (gain.value, gain.low, gain.high))
     cells = [SHOWN[effect.kind], f"`{effect.value}`", str(effect.trials), *numbers]
     return f"| {' | '.join(cells)} |"

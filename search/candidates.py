@@ -88,7 +88,7 @@ def count_sampled(space: Space) -> int:
     return sum(counts[1:])
 
 
-def every_architecture(space: Space, fits: Fits | None = None) -> Iterator[Architecture]:
+def every_architecture(space: Space, fits: Fits = lambda _: True) -> Iterator[Architecture]:
     """All architectures of the space, those of few placements first. There may be very many.
 
     `fits` says whether placements may be together, which more of them never mend: none with such
@@ -102,7 +102,7 @@ def every_architecture(space: Space, fits: Fits | None = None) -> Iterator[Archi
     for count in range(space.at_most + 1):
         none = True
         for slots in itertools.combinations(at_slot, count):
-            for placements in _together((), slots, fits or _always):
+            for placements in _together((), slots, fits):
                 yield Architecture(backbone, placements)
                 none = False
         if none:
@@ -120,7 +120,3 @@ def _together(
         together = (*placed, placement)
         if fits(together):
             yield from _together(together, more[1:], fits)
-
-
-def _always(_: Placements) -> bool:
-    return True

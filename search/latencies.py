@@ -63,9 +63,7 @@ class Latencies:
 
     def ratio(self, architecture: Architecture) -> float:
         """The ratio to the plain backbone's latency, however doubtful."""
-        if not self._known:
-            return self._guess(architecture)
-        ratio = self._refitted().ratio(architecture)
+        ratio = self._refitted().ratio(architecture) if self._known else None
         return self._guess(architecture) if ratio is None else ratio
 
     def estimate(self, architecture: Architecture) -> tuple[float, float]:
@@ -73,9 +71,7 @@ class Latencies:
 
         The doubt is the half-width of the 95 % interval; infinite for a guess by MACs.
         """
-        if not self._known:
-            return self._guess(architecture), math.inf
-        predicted = self._refitted().predict(architecture)
+        predicted = self._refitted().predict(architecture) if self._known else None
         if predicted is None:
             return self._guess(architecture), math.inf
         return predicted.ratio, predicted.half_width

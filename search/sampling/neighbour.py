@@ -17,7 +17,7 @@ class Neighbour:
         self.params: dict[str, Any] = {}
         self._asked: dict[str, Sequence[Any]] = {}
         names = sorted(given)
-        again = {names[i] for i in rng.permutation(len(names))[:changes]} if names else set()
+        again = {names[i] for i in rng.permutation(len(names))[:changes]}
         self._kept = {name: value for name, value in given.items() if name not in again}
         self._rng = rng
 
