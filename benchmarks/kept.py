@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from models.whole_file import replacing
+
 
 class Kept(Mapping[str, Any]):
     """Answers by key, written to `path` with every one that is added; in memory without one."""
@@ -19,7 +21,8 @@ class Kept(Mapping[str, Any]):
         """Keeps an answer, which JSON must be able to hold."""
         self._answers[key] = answer
         if self._path is not None:
-            self._path.write_text(json.dumps(self._answers))
+            with replacing(self._path) as whole:
+                whole.write_text(json.dumps(self._answers))
 
     def __getitem__(self, key: str) -> Any:
         """The answer that was kept."""

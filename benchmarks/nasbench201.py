@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.proposer import Chosen, Proposer
 from search.samplers import Kind
-from search.sampling.domain import Chooser, Features
+from search.sampling.domain import Chooser, Features, by_parameters
 from search.sampling.observations import loss
 
 DATA_SETS = ("cifar10", "cifar100", "imagenet")
@@ -125,9 +125,7 @@ class Cells:
 
     def recall(self, trial: FrozenTrial) -> Cell | None:
         """The cell of a trial's parameters."""
-        if not trial.params:
-            return None
-        return tuple(OPERATIONS.index(trial.params[name]) for name in self._distributions)
+        return by_parameters(self, trial)
 
     def costs(self, candidate: Cell) -> tuple[float, ...]:
         """Parameters and latency."""

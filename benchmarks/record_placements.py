@@ -122,20 +122,19 @@ def _end_whole(path: Path) -> None:
         path.write_text(whole, encoding="utf-8")
 
 
-def latencies(task: dict[str, Any]) -> dict[str, float]:
+def latencies(file: str, seconds: float) -> dict[str, float]:
     """The ratio of each architecture's latency to the plain backbone's, by architecture id."""
     from models.build import build
     from trainers.config import LatencyConfig
     from trainers.latency import measure_latency
     from trainers.quiet import Quiet
 
-    settings, quiet, found = LatencyConfig(seconds=task["seconds"]), Quiet(), {}
-    for text in task["architectures"]:
-        architecture = Architecture.from_json(text)
-        network = build(architecture, task["image_size"], 0)
-        measured = measure_latency(
-            network, architecture.backbone, task["image_size"], settings, quiet
-        )
+    settings, quiet, found = LatencyConfig(seconds=seconds), Quiet(), {}
+    space = load_space(SPACE)
+    size = space.file.data.image_size
+    for architecture in recorded(space, Path(file)):
+        network = build(architecture, size, 0)
+        measured = measure_latency(network, architecture.backbone, size, settings, quiet)
         found[architecture.architecture_id] = round(measured.ratio, 4)
     return found
 
@@ -150,18 +149,14 @@ def main() -> None:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        print(f"\n{json.dumps(latencies(json.loads(given.child)))}")
+        print(f"\n{json.dumps(latencies(**json.loads(given.child)))}")
         return
     print(describe())
     space = load_space(SPACE)
     if not given.latencies:
         record(space, architectures(space, given.architectures), given.seeds, given.file)
         return
-    task = {
-        "architectures": [each.to_json() for each in recorded(space, given.file)],
-        "image_size": space.file.data.image_size,
-        "seconds": 2.0,
-    }
+    task = {"file": str(given.file.resolve()), "seconds": 2.0}
     found = {"machine": describe(), "ratios": run_child(Path(__file__), task)}
     text = json.dumps(found, indent=0) + "\n"
     given.file.with_name(LATENCIES).write_text(text, encoding="utf-8")

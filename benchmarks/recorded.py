@@ -2,7 +2,8 @@
 
 `record_placements.py` made the table. A search of it is the project's own: driver, ledger (in
 memory), proposer and early stopping. Only the worker's answers come from the table, those of one
-of the recorded seeds, drawn at random for each architecture; fronts are judged by the mean of all.
+of the seeds with which all were recorded, drawn at random for each architecture; fronts are judged
+by the mean of these. With one seed, as in a study of one's own, both are the same trainings.
 """
 
 import json
@@ -216,14 +217,16 @@ def search(table: Recordings, sampler: str, rule: str, seed: int) -> Searched:
 def _recorded_proposer(
     table: Recordings, space: Space, latencies: Latencies, ledger: Ledger
 ) -> Proposer[Architecture]:
-    """Whole samplers choose among what was recorded; what others choose is moved there."""
+    """Whole samplers choose among what was recorded; what others choose is moved there.
+
+    All are shown the whole study.
+    """
     config = space.file.search
-    given = (config.sampler, ledger.study.directions, space.trials, config.seed)
+    kind = replace(KINDS[config.sampler], most_shown=None)
+    given = (kind, ledger.study.directions, space.trials, config.seed)
     domain = _RecordedDomain(table.known, space, latencies, lambda: ledger.reference_ms)
     if config.sampler == "random":
         return _AtRandom(domain, *given)
-    if KINDS[config.sampler].whole:
-        return Proposer(domain, *given)
     return _Moved(domain, *given)
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     parser.add_argument("--rules", nargs="+", default=list(recorded.RULES), choices=recorded.RULES)
     parser.add_argument("--trainings", type=int, default=400, help="at most, of cells")
-    parser.add_argument("--until", type=float, default=0.05, help="regret at which cells suffice")
+    parser.add_argument("--until", type=float, default=0.02, help="regret at which cells suffice")
     parser.add_argument("--keep", type=Path, help="file that searches are read from and added to")
     parser.add_argument("--picture", type=Path, help="file for a picture of all curves")
     given = parser.parse_args()

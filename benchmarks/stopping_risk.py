@@ -2,9 +2,9 @@
 
 Made-up studies, one candidate after the other, in which the rule `curve` does what it does in a
 search, so that what it gave up is missing from what it goes by. A candidate reaches the front if
-it ends no worse than every fully trained one that costs no more; the first of a study do not count,
-since the rule gives up none of them. It promises to give up no more than `risk` of those that
-reach the front, and a tenth of that of all that are begun.
+it ends no worse than every fully trained one that costs no more in anything; the first of a study
+do not count, since the rule gives up none of them. It promises to give up no more than `risk` of
+those that reach the front, and a tenth of that of all that are begun.
 """
 
 import argparse
@@ -28,7 +28,6 @@ from trainers.messages import EpochResult
 
 CANDIDATES, EPOCHS = 40, 9  # of a study
 SPREAD = 0.03  # standard deviation of final accuracies at the same cost
-COSTS = ("params",)
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,14 @@ class Kind:
 
     `noise`: standard deviation of accuracies before the last epoch around a line that leads to it.
     `worth`: accuracy that twice the cost is worth. `ahead`: by how many standard deviations the
-    first candidate, the cheapest, is better than others.
+    first candidate, the cheapest, is better than others. `costs`: those that count, of which only
+    the parameters are worth anything.
     """
 
     noise: float
     worth: float = 0.0
     ahead: float = 0.0
+    costs: tuple[str, ...] = ("params",)
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def study(kind: Kind, risk: float, seed: int) -> Counted:
     for number in range(1, CANDIDATES):
         candidate = _drawn(kind, number, rng)
         whole = [other for other in known if other.state is State.COMPLETE]
-        epochs = _trained(candidate, known, rules)
-        given_up, reaches = epochs < EPOCHS, _reaches(candidate, whole)
+        epochs = _trained(candidate, known, rules, kind.costs)
+        given_up, reaches = epochs < EPOCHS, _reaches(candidate, whole, kind.costs)
         if len(whole) >= FEWEST:
             counted += Counted(1, given_up, reaches, given_up and reaches, EPOCHS - epochs)
         known.append(_cut(candidate, epochs, State.STOPPED) if given_up else candidate)
@@ -96,6 +97,7 @@ def _drawn(kind: Kind, number: int, rng: np.random.Generator) -> Trial:
         final = 0.5 + kind.ahead * SPREAD
     accuracies = final - 0.02 * np.arange(EPOCHS)[::-1] + kind.noise * rng.normal(size=EPOCHS)
     accuracies[-1] = final
+    macs = rng.uniform(1, 2) if number and "macs" in kind.costs else 1.0
     return Trial(
         number=number,
         state=State.COMPLETE,
@@ -103,7 +105,7 @@ def _drawn(kind: Kind, number: int, rng: np.random.Generator) -> Trial:
         architecture=Architecture(Backbone()),
         params=round(1e6 * cost),
         summary_params=0,
-        macs=0,
+        macs=round(1e8 * macs),
         latency_ms=None,
         latency=None,
         worker=None,
@@ -117,10 +119,12 @@ def _drawn(kind: Kind, number: int, rng: np.random.Generator) -> Trial:
     )
 
 
-def _trained(candidate: Trial, known: Sequence[Trial], rules: EarlyStopping) -> int:
+def _trained(
+    candidate: Trial, known: Sequence[Trial], rules: EarlyStopping, costs: Sequence[str]
+) -> int:
     """The epochs that it is trained for."""
     for epochs in range(1, EPOCHS):
-        if reason_to_stop(_cut(candidate, epochs, State.RUNNING), known, rules, COSTS):
+        if reason_to_stop(_cut(candidate, epochs, State.RUNNING), known, rules, costs):
             return epochs
     return EPOCHS
 
@@ -129,8 +133,15 @@ def _cut(whole: Trial, epochs: int, state: State) -> Trial:
     return replace(whole, curve=whole.curve[:epochs], state=state)
 
 
-def _reaches(candidate: Trial, whole: Sequence[Trial]) -> bool:
-    rivals = (o.val_accuracy or 0.0 for o in whole if o.params <= candidate.params)
+def _reaches(candidate: Trial, whole: Sequence[Trial], costs: Sequence[str]) -> bool:
+    mine = [candidate.objective(name) or 0.0 for name in costs]
+    rivals = [
+        other.val_accuracy or 0.0
+        for other in whole
+        if all(
+            (other.objective(name) or 0.0) <= most for name, most in zip(costs, mine, strict=True)
+        )
+    ]
     return (candidate.val_accuracy or 0.0) >= max(rivals)
 
 
@@ -139,6 +150,7 @@ KINDS = {
     "curves say something": Kind(0.03),
     "curves say little": Kind(0.1),
     "larger ones are better": Kind(0.03, worth=0.1),
+    "of two costs, larger better": Kind(0.03, worth=0.1, costs=("params", "macs")),
     "few reach the front": Kind(0.03, ahead=2.0),
     "nothing reaches the front": Kind(0.03, ahead=6.0),
 }
@@ -155,7 +167,7 @@ def main() -> None:
         given.studies, given.risks = 5, [0.05]
     print(describe())
     print(f"{given.studies} studies of {CANDIDATES} candidates and {EPOCHS} epochs each")
-    print(f"{'':27}risk  reaching  lost, 95 % interval       promised  given up  epochs spared")
+    print(f"{'':29}risk  reaching  lost, 95 % interval       promised  given up  epochs spared")
     for name, kind in KINDS.items():
         for risk in given.risks:
             found = studies(kind, risk, given.studies)
@@ -165,7 +177,7 @@ def main() -> None:
             most = f"{found.most_lost(risk) / whole:.1%}" if found.reaching else "-"
             parts = (found.given_up / found.begun, found.spared / (EPOCHS * found.begun))
             shown = "".join(f"{part:>10.1%}" for part in parts)
-            print(f"{name:27}{risk:<6g}{found.reaching:>8}  {lost:26}{most:>8}{shown}", flush=True)
+            print(f"{name:29}{risk:<6g}{found.reaching:>8}  {lost:26}{most:>8}{shown}", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from search.latencies import Latencies
 from search.ledger import CANDIDATE, Ledger
 from search.placement_features import LEVELS, PlacementFeatures
 from search.proposer import Proposer
-from search.sampling.domain import Features
+from search.sampling.domain import Features, by_parameters
 from search.space import Space
 
 
@@ -71,10 +71,10 @@ class PlacementDomain:
         return (each for each in every_architecture(self._space, self._fits) if each.placements)
 
     def recall(self, trial: FrozenTrial) -> Architecture | None:
-        """The architecture that a trial of the ledger notes; None where there is none."""
+        """The architecture that a trial of the ledger notes, or that its parameters give."""
         noted = trial.user_attrs.get(CANDIDATE)
         if noted is None:
-            return None
+            return by_parameters(self, trial)
         known = self._by_id.get(noted["architecture_id"])
         if known is None:
             known = Architecture.from_json(json.dumps(noted["architecture"]))

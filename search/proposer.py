@@ -1,25 +1,24 @@
 """What to try next: an Optuna sampler's proposal, or its nearest neighbour that is new.
 
-The sampler works on a copy of the study in memory, so that what it proposes in vain leaves no trace
-in the study itself. The same trials give the same proposal, however often the search was begun.
+Optuna's samplers work on a copy of the study in memory, so that what they propose in vain leaves no
+trace in the study itself. The same trials give the same proposal, however often a search was begun.
 """
 
 import copy
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Generic
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
+from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.samplers import KINDS, Kind, make_sampler
 from search.sampling.domain import Candidate, Domain
 from search.sampling.neighbour import Neighbour
-from search.sampling.study_copy import StudyCopy
 from search.sampling.whole import WholeSampler, nothing_left
 from search.space_file import SamplerName
 
@@ -55,8 +54,8 @@ class Proposer(Generic[Candidate]):
         self._domain, self._directions = domain, list(directions)
         self._kind = sampler if isinstance(sampler, Kind) else KINDS[sampler]
         self._trials, self._seed = trials, seed
-        self._whole = make_sampler(self._kind, domain, trials, seed) if self._kind.whole else None
-        self._copy: StudyCopy | None = None
+        made = make_sampler(self._kind, domain, trials, seed)
+        self._whole = made if isinstance(made, WholeSampler) else None
 
     def propose(
         self, trials: Sequence[FrozenTrial], held: Collection[Candidate]
@@ -66,17 +65,23 @@ class Proposer(Generic[Candidate]):
         Raises NothingLeftError where there is none.
         """
         draw = np.random.SeedSequence([self._seed, len(held)])
-        study = self._shown(trials)
-        study.sampler = self._sampler(int(draw.generate_state(1)[0]))
-        for _ in range(self._kind.asked):
-            chosen = self._ask(study)
+        for chosen in self._proposals(trials, int(draw.generate_state(1)[0])):
             if chosen.candidate not in held:
                 return chosen
         rng = np.random.default_rng(draw)
         return self._near(chosen, held, rng) or self._first(held)
 
-    def _sampler(self, seed: int) -> BaseSampler:
-        return self._whole or make_sampler(self._kind, self._domain, self._trials, seed)
+    def _proposals(self, trials: Sequence[FrozenTrial], seed: int) -> Iterator[Chosen[Candidate]]:
+        """What the sampler proposes, at least once and until it is no longer asked."""
+        if self._whole is not None:
+            candidate = self._whole.next_candidate(trials)
+            parameters = self._domain.parameters(candidate)
+            yield Chosen(candidate, *parameters, expected_gain=self._whole.expected_gain)
+            return
+        study = self._copy(trials)
+        study.sampler = make_sampler(self._kind, self._domain, self._trials, seed)
+        for _ in range(self._kind.asked):
+            yield self._ask(study)
 
     def _ask(self, study: optuna.Study) -> Chosen[Candidate]:
         trial = study.ask()
@@ -88,8 +93,7 @@ class Proposer(Generic[Candidate]):
             for key, value in frozen.system_attrs.items()
             if not key.startswith("tpe:")  # what it chose, which `parameters` are
         }
-        gain = study.sampler.expected_gain if isinstance(study.sampler, WholeSampler) else None
-        return Chosen(candidate, frozen.params, frozen.distributions, attributes, gain)
+        return Chosen(candidate, frozen.params, frozen.distributions, attributes)
 
     def _near(
         self, chosen: Chosen[Candidate], held: Collection[Candidate], rng: np.random.Generator
@@ -110,19 +114,15 @@ class Proposer(Generic[Candidate]):
                 return Chosen(candidate, *self._domain.parameters(candidate))
         raise nothing_left(self._domain, held)
 
-    def _shown(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
-        """The copy of the study that the sampler is to see."""
-        if self._kind.whole:
-            shown = list(trials)
-        else:
-            chosen = (trial for trial in trials if trial.params and trial.state.is_finished())
-            shown = [_without_curve(trial) for trial in chosen]
+    def _copy(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
+        """A study of what the sampler is to see; anew, since NSGA-II keeps generations in one."""
+        study = optuna.create_study(storage=InMemoryStorage(), directions=self._directions)
+        chosen = (trial for trial in trials if trial.params and trial.state.is_finished())
+        shown = [_without_curve(trial) for trial in chosen]
         most = self._kind.most_shown
-        if self._copy is None or not self._kind.whole:
-            # NSGA-II keeps generations in it, by the order in which trials were added.
-            self._copy = StudyCopy(self._directions)
-        self._copy.follow(shown if most is None else _telling(shown, self._copy.study, most))
-        return self._copy.study
+        for trial in shown if most is None else _telling(shown, study, most):
+            study._storage.create_new_trial(study._study_id, template_trial=trial)
+        return study
 
 
 def _without_curve(trial: FrozenTrial) -> FrozenTrial:
@@ -138,8 +138,6 @@ def _telling(trials: Sequence[FrozenTrial], study: optuna.Study, most: int) -> l
     best = optuna.study._multi_objective._get_pareto_front_trials_by_trials(
         complete, study.directions
     )
-    front = {trial.number for trial in best[-most:]}
-    others = [trial.number for trial in trials if trial.number not in front]
-    left = most - len(front)
-    kept = front | set(others[-left:] if left else ())
-    return [trial for trial in trials if trial.number in kept]
+    front = {trial.number for trial in best}
+    ranked = sorted(trials, key=lambda trial: (trial.number in front, trial.number))
+    return sorted(ranked[max(0, len(ranked) - most) :], key=lambda trial: trial.number)

@@ -18,18 +18,17 @@ from search.space_file import SamplerName
 class Kind:
     """How a sampler is used.
 
-    `make(domain, trials, seed)`: the sampler, for a study that is to hold so many trials. `asked`:
-    how often it is asked for something new before its last proposal is changed by hand.
-    `most_shown`: trials, where it takes time by their number. `whole`: it knows the domain, sees
-    all trials, the running ones too, and proposes nothing twice; the others see only ended trials
-    that they could have chosen, and learn nothing from the baseline, which is always on the front,
-    but that half of what is good has no parameters.
+    `make(domain, trials, seed)`: the sampler, for a study that is to hold so many trials. One that
+    chooses candidates whole knows the domain, sees all trials, the running ones too, and proposes
+    nothing twice. The others see only ended trials that they could have chosen, and learn nothing
+    from the baseline, which is always on the front, but that half of what is good has no
+    parameters. `asked`: how often these are asked for something new before their last proposal is
+    changed by hand. `most_shown`: trials, where they take time by their number.
     """
 
     make: Callable[[Domain[Any], int, int], BaseSampler]
     asked: int = 10
     most_shown: int | None = None
-    whole: bool = False
 
 
 def _population(trials: int) -> int:
@@ -54,12 +53,12 @@ def _nsga3(_: Domain[Any], trials: int, seed: int) -> BaseSampler:
 
 
 KINDS: dict[SamplerName, Kind] = {
-    "ehvi": Kind(lambda domain, _, seed: EHVISampler(domain, seed), asked=1, whole=True),
+    "ehvi": Kind(lambda domain, _, seed: EHVISampler(domain, seed)),
     "tpe": Kind(_tpe, asked=1, most_shown=100),
     "nsga2": Kind(_nsga2),
     "nsga3": Kind(_nsga3),
-    "random": Kind(lambda _, __, seed: optuna.samplers.RandomSampler(seed)),
-    "grid": Kind(lambda domain, _, seed: GridSampler(domain, seed), asked=1, whole=True),
+    "random": Kind(lambda _, __, seed: optuna.samplers.RandomSampler(seed), most_shown=0),
+    "grid": Kind(lambda domain, _, seed: GridSampler(domain, seed)),
 }
 
 

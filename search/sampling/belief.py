@@ -14,7 +14,8 @@ from search.sampling.observations import Observation
 from search.sampling.surrogate import Known, Parameters, Surrogate
 
 CLOSELY = 50  # candidates that are looked at together
-MARGIN = 1e-9  # by which the reference lies behind the worst, so that this one counts
+BEYOND = 0.1  # of what is spanned: the reference lies behind the worst, so that this one counts
+LEAST_BEYOND = 1e-9
 
 Array = NDArray[np.float64]
 
@@ -49,21 +50,20 @@ class Belief(Generic[Candidate]):
         self.parameters = surrogate.parameters
         self._surrogate = surrogate.believing(self._rows(begun)) if begun else surrogate
         losses, _ = self._surrogate.predict(self._rows(seen))
-        self._worst = float(losses.max()) + MARGIN
+        self._worst = float(_behind(losses))
         contends = np.array([each.contends for each in seen])
         logs = np.log([each.costs for each in seen])
         self._points = np.column_stack([logs, losses])[contends]
         self._front: HypervolumeGain | None = None
 
     def compare_with(self, candidates: Sequence[Candidate]) -> None:
-        """Sets up to which costs hypervolume counts: the highest of `candidates` and of those seen.
+        """Sets up to which costs hypervolume counts: past those of `candidates` and of those seen.
 
         The front is that of the candidates that are trained, or being trained, to their end; their
         losses are those believed, since the best of many noisy ones is better than it should be.
         """
         costs, losses = self._points[:, :-1], self._points[:, -1]
-        highest = np.log(self._costs(candidates)).max(0)
-        self._limit = np.maximum(highest, costs.max(0, initial=-np.inf)) + MARGIN
+        self._limit = _behind(np.concatenate([np.log(self._costs(candidates)), costs]))
         self._front = HypervolumeGain(costs, losses, (self._limit, self._worst))
 
     @property
@@ -108,3 +108,10 @@ class Belief(Generic[Candidate]):
     def _rows(self, seen: Sequence[Observation[Candidate]]) -> Array:
         costs = np.array([each.costs for each in seen])
         return self._encoder.rows([each.candidate for each in seen], costs)
+
+
+def _behind(values: Array) -> Array:
+    """A little more than the highest of every column."""
+    highest = values.max(0)
+    found: Array = highest + np.maximum(BEYOND * (highest - values.min(0)), LEAST_BEYOND)
+    return found

@@ -73,7 +73,7 @@ class Curves:
         A whole curve ends at its end.
         """
         whole, epoch = int(self._whole.sum()), len(curve)
-        if not whole or not epoch:
+        if not whole or not epoch or not self._epochs:
             return None
         if epoch >= self._epochs:
             return Expected(curve[-1], 0.0, whole)

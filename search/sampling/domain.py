@@ -1,6 +1,7 @@
 """What a sampler chooses among, whatever it is: placements in a backbone, cells of a table."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from optuna.distributions import BaseDistribution
@@ -11,6 +12,9 @@ COSTS = "costs"
 
 CONSTRAINTS = "constraints"
 """Optuna's attribute of a trial: how far each budget is missed, more than 0 where it is."""
+
+CHOSEN = "whole:chosen"
+"""The attribute of a trial that notes the parameters which it will be given once it is asked."""
 
 Key = tuple[str, Hashable]
 """A level, such as "type and stage", and which of its features, such as (se, 3)."""
@@ -71,10 +75,42 @@ class Domain(Described[Candidate], Protocol[Candidate]):
         """
 
     def recall(self, trial: FrozenTrial) -> Candidate | None:
-        """The candidate that was tried in `trial`, even one that `choose` cannot give; or None."""
+        """The candidate of `trial`, be it one that `choose` cannot give; None where there is none.
+
+        What no more than the parameters of a trial say, `by_parameters` says.
+        """
 
     def costs(self, candidate: Candidate) -> tuple[float, ...]:
         """What it costs, known or predicted; positive."""
 
     def allowed(self, candidate: Candidate) -> bool:
         """Whether it may be within every budget."""
+
+
+def by_parameters(domain: Domain[Candidate], trial: FrozenTrial) -> Candidate | None:
+    """The candidate that a trial's parameters give, else those that it is to be given; or None."""
+    for values in (trial.params, trial.system_attrs.get(CHOSEN, {})):
+        try:
+            return domain.choose(_Given(values))
+        except KeyError:
+            continue
+    return None
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Answers with `values`. Raises KeyError where there is none, or none that is asked for."""
+
+    values: Mapping[str, Any]
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        value = int(self.values[name])
+        if not low <= value <= high:
+            raise KeyError(name)
+        return value
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        value = self.values[name]
+        if value not in choices:
+            raise KeyError(name)
+        return value

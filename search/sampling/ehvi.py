@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 import moocore
 import numpy as np
 from optuna import Study
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from search.sampling.belief import Belief
@@ -42,11 +43,10 @@ class EHVISampler(WholeSampler[Candidate]):
         self._pool, self._vocabulary = Pool(domain), Vocabulary(domain)
         self._fitted: tuple[Sequence[Observation[Candidate]], Parameters] | None = None
 
-    def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
+    def next_candidate(self, trials: Sequence[FrozenTrial]) -> Candidate:
         """See the class. Raises NothingLeftError where nothing new is within the budgets."""
-        others = self.others(study, trial)
-        held = self.held(others)
-        seen = observe(self.domain, others)
+        held = self.held(trials)
+        seen = observe(self.domain, trials)
         known = [each for each in seen if each.loss is not None]
         rng = np.random.default_rng([self._seed, len(held)])
         self.expected_gain = None
@@ -58,6 +58,12 @@ class EHVISampler(WholeSampler[Candidate]):
         if not found:
             raise nothing_left(self.domain, held)
         return found[0]
+
+    def check(self, study: Study) -> None:
+        """Raises ValueError where the objectives are no accuracy and costs."""
+        first, *others = study.directions
+        if first != StudyDirection.MAXIMIZE or not others or StudyDirection.MAXIMIZE in others:
+            raise ValueError("ehvi is for an accuracy to be maximized and costs to be minimized")
 
     def _best(
         self,

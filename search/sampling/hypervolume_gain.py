@@ -47,6 +47,7 @@ class HypervolumeGain:
             points, values = points[front], values[front]
         kept = _thinned(np.argsort(values, kind="stable"), points.shape[1])
         self._points, self._values, self._worst = points[kept], values[kept], worst
+        self._lowest = np.full(len(self._limit), np.inf)  # costs that the grid begins at
 
     def expected(self, costs: ArrayLike, means: ArrayLike, deviations: ArrayLike) -> Array:
         """The expected gains [n] of candidates with `costs` [n, d] and normally distributed losses.
@@ -56,17 +57,20 @@ class HypervolumeGain:
         wanted = np.asarray(costs, float).reshape(-1, len(self._limit))
         if not len(wanted):
             return np.zeros(0)
-        levels, volumes = self._volumes(wanted)
-        found: Array = np.einsum("nt,nt->n", volumes, _improvements(levels, means, deviations))
+        if (wanted < self._lowest).any():
+            self._span(np.minimum(self._lowest, wanted.min(0)))
+        volumes = self._volumes(np.minimum(wanted, self._limit))
+        improvements = _improvements(self._levels, means, deviations)
+        found: Array = np.einsum("nt,nt->n", volumes, improvements)
         return found
 
-    def _volumes(self, wanted: Array) -> tuple[Array, Array]:
-        """The values of T, and for each candidate [n, t] the volume behind it with each of them."""
-        lowest = np.minimum(wanted.min(0), self._points.min(0, initial=np.inf))
-        lowest = np.minimum(lowest, self._limit - 1e-12 * (1 + np.abs(self._limit)))
+    def _span(self, lowest: Array) -> None:
+        """Makes the grid from these costs on: the values of T, the volume behind with each."""
+        least = np.minimum(lowest, self._points.min(0, initial=np.inf))
+        least = np.minimum(least, self._limit - 1e-12 * (1 + np.abs(self._limit)))
         axes = [
             np.unique(np.concatenate(([low, high], self._points[:, axis])))
-            for axis, (low, high) in enumerate(zip(lowest, self._limit, strict=True))
+            for axis, (low, high) in enumerate(zip(least, self._limit, strict=True))
         ]
         thresholds = self._thresholds(axes)
         levels, level_of = np.unique(thresholds, return_inverse=True)
@@ -77,8 +81,8 @@ class HypervolumeGain:
         )
         for axis in range(len(axes)):
             cells = np.flip(np.cumsum(np.flip(cells, axis), axis), axis)
-        clipped = np.minimum(wanted, self._limit)
-        return levels, RegularGridInterpolator(axes, cells)(clipped)
+        self._lowest, self._levels = lowest, levels
+        self._volumes = RegularGridInterpolator(axes, cells)
 
     def _thresholds(self, axes: list[Array]) -> Array:
         """T in every cell, which is what it is at the cell's lower corner."""

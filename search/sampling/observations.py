@@ -14,7 +14,12 @@ LEAST_ERROR = 1e-4  # below which accuracies are not told apart
 
 
 def loss(accuracy: float) -> float:
-    """The logarithm of the error, 1 - `accuracy`: halving an error counts alike everywhere."""
+    """The logarithm of the error, 1 - `accuracy`: halving an error counts alike everywhere.
+
+    Raises ValueError for what is no fraction of 0 to 1.
+    """
+    if not 0 <= accuracy <= 1:
+        raise ValueError(f"an accuracy is a fraction from 0 to 1, not {accuracy:g}")
     return float(np.log(max(1 - accuracy, LEAST_ERROR)))
 
 

@@ -1,7 +1,8 @@
 """Optuna samplers that choose a candidate whole, and give its parameters one by one."""
 
 import abc
-from collections.abc import Collection, Iterable, Mapping
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic
 
 from optuna import Study
@@ -9,11 +10,13 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from search.sampling.domain import Candidate, Domain
+from search.sampling.domain import CHOSEN, Candidate, Domain
 from search.sampling.pool import first_allowed
 
 EXHAUSTED = "the space holds no other architecture"
 OVER_BUDGET = "no other architecture within the budgets was found"
+AGAIN = 5  # times a candidate is chosen anew which another process has chosen at the same time
+ONE_AT_A_TIME = threading.Lock()
 
 
 class NothingLeftError(Exception):
@@ -42,8 +45,8 @@ class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
         """What the last candidate should add to the front's hypervolume, as a part of it."""
 
     @abc.abstractmethod
-    def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
-        """The candidate for `trial`, new to `study`. Raises NothingLeftError."""
+    def next_candidate(self, trials: Sequence[FrozenTrial]) -> Candidate:
+        """The candidate beside `trials`, and new to them. Raises NothingLeftError."""
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -54,9 +57,26 @@ class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """The parameters of the next candidate."""
-        values, _ = self.domain.parameters(self.next_candidate(study, trial))
-        return dict(values)
+        """The parameters of the next candidate, which others that ask from now on know of.
+
+        Raises ValueError for a study of other objectives.
+        """
+        self.check(study)
+        with ONE_AT_A_TIME:
+            for _ in range(AGAIN):
+                candidate = self.next_candidate(_beside(study, trial))
+                values = dict(self.domain.parameters(candidate)[0])
+                study._storage.set_trial_system_attr(trial._trial_id, CHOSEN, values)
+                if candidate not in self.held(_beside(study, trial)):
+                    break
+        return values
+
+    def check(self, study: Study) -> None:
+        """Raises ValueError where the sampler does not suit the objectives of `study`."""
+
+    def reseed_rng(self) -> None:
+        """For parameters that no candidate has; candidates depend on the study and the seed."""
+        self._other.reseed_rng()
 
     def sample_independent(
         self,
@@ -68,23 +88,24 @@ class WholeSampler(BaseSampler, abc.ABC, Generic[Candidate]):
         """A parameter that no candidate of the domain has."""
         return self._other.sample_independent(study, trial, param_name, param_distribution)
 
-    def others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-        """What the study holds beside `trial`; not to be changed."""
-        return [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-
-    def held(self, others: Iterable[FrozenTrial]) -> dict[Candidate, None]:
-        """The candidates of `others`, whatever became of them."""
-        recalled = (self.domain.recall(other) for other in others)
+    def held(self, trials: Iterable[FrozenTrial]) -> dict[Candidate, None]:
+        """The candidates of `trials`, whatever became of them."""
+        recalled = (self.domain.recall(trial) for trial in trials)
         return dict.fromkeys(candidate for candidate in recalled if candidate is not None)
 
 
 class GridSampler(WholeSampler[Candidate]):
     """Proposes the candidates of a domain one after the other, as `Domain.every` lists them."""
 
-    def next_candidate(self, study: Study, trial: FrozenTrial) -> Candidate:
+    def next_candidate(self, trials: Sequence[FrozenTrial]) -> Candidate:
         """The first that the study does not hold and that may be within every budget."""
-        held = self.held(self.others(study, trial))
+        held = self.held(trials)
         found = first_allowed(self.domain, held)
         if found is None:
             raise nothing_left(self.domain, held)
         return found
+
+
+def _beside(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
+    """What the study holds beside `trial`; not to be changed."""
+    return [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.record_placements import LATENCIES, architectures, recipe
 from benchmarks.recorded import Recordings, read_recordings, recorded_space, search
+from models.build import cost
+from search.trial import Trial
 
 EPOCHS, SEEDS = recorded_space().file.training.epochs, 2
 RECIPE = recipe(recorded_space())
@@ -117,6 +119,38 @@ def test_early_stopping_saves_epochs_and_what_it_loses_is_counted(
     assert len(found.regrets) < len(whole.regrets)
     assert found.reaching_given_up <= min(found.given_up, found.reaching)
     assert found.reaching >= whole.reaching, "those given up are in nobody's way"
+
+
+# Of four, in the order of their costs: the plain backbone, one that is better, a better one still
+# that begins badly, and the dearest, which is worse than all.
+ENDS = (0.50, 0.60, 0.70, 0.40)
+BEGINS = (0.40, 0.50, 0.10, 0.30)
+
+
+def test_what_is_lost_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a rule that gives up what is below a third in its first epoch."""
+    lines, ratios = [], {}
+    by_size = sorted(architectures(recorded_space(), 14), key=lambda each: cost(each, 16).params)
+    four = [by_size[0], *by_size[-3:]]
+    for number, architecture in enumerate(four):
+        ratios[architecture.architecture_id] = 1 + number / 20
+        curve = [BEGINS[number], *[ENDS[number]] * (EPOCHS - 1)]
+        placements = json.loads(architecture.to_json())["placements"]
+        line = {"placements": placements, "seed": 0, "recipe": RECIPE, "val_accuracy": curve}
+        lines.append(line)
+    four_recorded = read_recordings(written(tmp_path, lines, ratios))
+
+    def rule(trial: Trial, *_: object) -> str | None:
+        bad = len(trial.curve) == 1 and trial.curve[0].val_accuracy < 1 / 3
+        return "bad" if bad and trial.architecture.placements else None
+
+    monkeypatch.setattr("search.driver.reason_to_stop", rule)
+    found = search(four_recorded, "grid", "curve", 0)
+    assert (found.begun, found.given_up, len(found.regrets)) == (4, 2, 2 * EPOCHS + 2)
+    assert (found.front, found.front_given_up) == (3, 1), "all but the worst, of which the best"
+    assert found.reaching == 2, "the plain one has no rival, and the worst does not reach"
+    assert found.reaching_given_up == 1
+    assert found.regrets[-1] == four_recorded.regret(four[:2]) > 0
 
 
 def test_a_training_is_drawn_by_the_seed_and_the_architecture(table: Recordings) -> None:

@@ -1,7 +1,7 @@
 """The proposer's contract, for every sampler: new, legal, reproducible, and all there is."""
 
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import optuna
 import pytest
@@ -21,7 +21,7 @@ from search.candidates import choose, count_sampled, every_architecture
 from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
 from search.placements import PlacementDomain
-from search.proposer import Chosen, Proposer
+from search.proposer import Chosen, Proposer, _telling
 from search.samplers import KINDS
 from search.sampling.whole import OVER_BUDGET, NothingLeftError
 from search.space import Space
@@ -146,23 +146,34 @@ def test_parameters_are_the_architecture(small: Space) -> None:
         assert again == proposal.architecture
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_cheapest_baseline_does_not_take_the_sampler_in(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
     """It is on every front, and a sampler that can propose it proposes nothing else."""
-    executor = Executor(make_driver(make_space(), memory_ledger(make_space())))
+    space = make_space(f"search.sampler={sampler}")
+    executor = Executor(make_driver(space, memory_ledger(space)))
     asked: list[Architecture] = []
-    original = Proposer._ask
+    original = Proposer._proposals
 
-    def ask(self: Proposer, study: optuna.Study) -> Chosen:
-        chosen = original(self, study)
-        asked.append(chosen.candidate)
-        return chosen
+    def proposals(self: Proposer, *given: object) -> Iterator[Chosen]:
+        for chosen in original(self, *given):
+            asked.append(chosen.candidate)
+            yield chosen
 
-    monkeypatch.setattr(Proposer, "_ask", ask)
+    monkeypatch.setattr(Proposer, "_proposals", proposals)
     executor.run()
     assert asked
     assert all(architecture.placements for architecture in asked)
+
+
+def test_of_many_trials_the_front_and_the_latest_are_shown() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.add_trials(
+        [optuna.trial.create_trial(values=values) for values in ((9, 9), (1, 9), (5, 5), (2, 9))]
+    )
+    shown = {most: [t.number for t in _telling(study.trials, study, most)] for most in range(6)}
+    assert shown == {0: [], 1: [2], 2: [0, 2], 3: [0, 2, 3], 4: [0, 1, 2, 3], 5: [0, 1, 2, 3]}
 
 
 def test_a_resumed_search_does_not_repeat(small: Space) -> None:

@@ -1,11 +1,12 @@
 """The sampler's promises, to Optuna and to those who search with it."""
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from words import DIRECTIONS, LETTERS, Words, accuracy, ask, searched, study_with, trial_of
 
 from search.sampling import ehvi, pool
@@ -59,6 +60,62 @@ def test_other_parameters_are_drawn(kind: type[EHVISampler[str]]) -> None:
     assert 0 <= trial.suggest_float("another", 0, 1) <= 1
 
 
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_threads_of_one_study_get_different_candidates(kind: type[EHVISampler[str]]) -> None:
+    """Each asks for its parameters after all have begun."""
+    together = threading.Barrier(4)
+
+    def objective(trial: optuna.Trial) -> tuple[float, ...]:
+        if trial.number < 4:
+            together.wait(timeout=60)
+        word = WORDS.choose(trial)
+        return (accuracy(word), *WORDS.costs(word))
+
+    study = optuna.create_study(directions=DIRECTIONS, sampler=kind(WORDS, 0))
+    study.optimize(objective, n_trials=16, n_jobs=4)
+    assert len({WORDS.recall(trial) for trial in study.trials}) == 16
+
+
+def test_those_that_have_not_all_of_their_parameters_yet_are_held() -> None:
+    study = study_with(sampler(), [trial_of(WORDS, word) for word in SIX])
+    asked = [study.ask() for _ in range(5)]
+    for trial in asked:
+        trial.suggest_int("length", 1, WORDS.longest)
+    assert len({*(WORDS.choose(trial) for trial in asked), *SIX}) == 11
+
+
+def test_what_another_process_chooses_at_the_same_time_is_not_kept() -> None:
+    """Which is seen once one's own choice is noted."""
+
+    class Late(EHVISampler[str]):
+        def next_candidate(self, trials: Sequence[FrozenTrial]) -> str:
+            found = super().next_candidate(trials)
+            if len(trials) == len(SIX):
+                study.add_trial(trial_of(WORDS, found, state=TrialState.RUNNING))
+            return found
+
+    study = study_with(Late(WORDS, 0), [trial_of(WORDS, word) for word in SIX])
+    _, word = ask(study, WORDS)
+    assert WORDS.recall(study.trials[-1]) != word
+    assert len(study.trials) == len(SIX) + 2
+
+
+@pytest.mark.parametrize(
+    "directions", [["minimize", "minimize", "minimize"], ["maximize"], ["maximize", "maximize"]]
+)
+def test_other_objectives_are_refused(directions: Sequence[str]) -> None:
+    study = optuna.create_study(directions=directions, sampler=sampler())
+    with pytest.raises(ValueError, match="an accuracy to be maximized and costs to be minimized"):
+        ask(study, WORDS)
+
+
+@pytest.mark.parametrize("value", [-0.1, 93.1])
+def test_what_is_no_fraction_is_no_accuracy(value: float) -> None:
+    study = study_with(sampler(), [trial_of(WORDS, word, value) for word in SIX])
+    with pytest.raises(ValueError, match="an accuracy is a fraction from 0 to 1, not"):
+        ask(study, WORDS)
+
+
 def test_parameters_that_were_enqueued_are_taken() -> None:
     study = study_with(sampler())
     study.enqueue_trial({"length": 2, "letter0": "d", "letter1": "d"})
@@ -103,6 +160,26 @@ def test_known_costs_are_honoured() -> None:
     _, word = ask(study, WORDS)
     cost, best = WORDS.costs(word), WORDS.costs("ab")
     assert cost[0] < best[0] or cost[1] < best[1], "what costs more could but cost more"
+
+
+def test_what_costs_most_is_proposed_where_it_is_best() -> None:
+    """Words of three letters are the dearest there are, and far better than others."""
+    rng = np.random.default_rng(0)
+    study = study_with(sampler(), [trial_of(WORDS, w, worth_three(w, rng)) for w in SIX])
+    model, lengths = study.sampler, []
+    assert isinstance(model, EHVISampler)
+    short = sum(len(w) < 3 and w not in SIX for w in WORDS.every())
+    for _ in range(short):
+        trial, word = ask(study, WORDS)
+        lengths.append(len(word))
+        assert model.expected_gain is not None
+        assert model.expected_gain > 0.001, "much is still to be gained"
+        study.tell(trial, [worth_three(word, rng), *WORDS.costs(word)])
+    assert lengths.count(3) >= 4, "before there is nothing else"
+
+
+def worth_three(word: str, rng: np.random.Generator) -> float:
+    return 0.5 + 0.2 * (len(word) == 3) + 0.03 * rng.normal()
 
 
 def test_it_finds_the_best_sooner_than_by_chance() -> None:
@@ -216,6 +293,12 @@ def test_where_all_are_over_budget_there_is_no_front() -> None:
 def test_accuracies_at_the_ends(value: float) -> None:
     study = study_with(sampler(), [trial_of(WORDS, word, value) for word in SIX])
     assert ask(study, WORDS)[1] not in SIX
+
+
+def test_a_curve_beside_trials_without_any_says_nothing() -> None:
+    complete = [trial_of(WORDS, word) for word in SIX]
+    seen = observe(WORDS, [*complete, trial_of(WORDS, "d", state=TrialState.PRUNED, curve=[0.1])])
+    assert [each.candidate for each in seen] == list(SIX)
 
 
 def test_a_space_smaller_than_the_batch() -> None:

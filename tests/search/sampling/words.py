@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.sampling.domain import Chooser, Features, Key
+from search.sampling.domain import Chooser, Features, Key, by_parameters
 
 LETTERS = "abcd"
 DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE, StudyDirection.MINIMIZE]
@@ -53,10 +53,7 @@ class Words:
             yield from map("".join, itertools.product(LETTERS, repeat=length))
 
     def recall(self, trial: FrozenTrial) -> str | None:
-        params = trial.params
-        if not params:
-            return None
-        return "".join(params[f"letter{place}"] for place in range(params["length"]))
+        return by_parameters(self, trial)
 
     def costs(self, candidate: str) -> tuple[float, ...]:
         return float(len(candidate)), float(sum(LETTERS.index(each) + 1 for each in candidate))
