@@ -275,6 +275,8 @@ class _Moved(Proposer[Architecture]):
         if not left:
             raise NothingLeftError(EXHAUSTED)
         chosen = super().propose(trials, held)
+        if chosen.candidate in left:
+            return chosen
         nearest = min(left, key=lambda each: _distance(chosen.candidate, each))
         parameters, distributions = self._domain.parameters(nearest)
         return replace(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri, stdtr, stdtrit
 
 FEWEST = 4  # whole curves before anything is said
 SLOPE, SLOPE_SD = 0.5, 0.5  # of final over present losses, usually: 1 if nothing were luck
@@ -35,7 +35,7 @@ class Expected:
         """How likely the curve ends at `wanted` or below."""
         if self.deviation == 0:
             return float(self.mean <= wanted)
-        return float(stats.t.cdf((wanted - self.mean) / self.deviation, self.freedom))
+        return float(stdtr(self.freedom, (wanted - self.mean) / self.deviation))
 
     @property
     def variance(self) -> float:
@@ -45,7 +45,7 @@ class Expected:
     @property
     def half_width(self) -> float:
         """Of the interval that holds the end in 95 of 100 cases."""
-        return self.deviation * float(stats.t.ppf((1 + COVERAGE) / 2, self.freedom))
+        return self.deviation * float(stdtrit(self.freedom, (1 + COVERAGE) / 2))
 
 
 class Curves:
@@ -66,6 +66,7 @@ class Curves:
         self._costs = np.zeros((len(curves), 0)) if costs is None else np.array(costs, float)
         self._epochs = max((len(curve) for curve in curves), default=0)
         self._whole = np.array([len(curve) == self._epochs for curve in curves], bool)
+        self._known: dict[tuple[int, tuple[float, ...]], _Epoch] = {}
 
     def expected(self, curve: Sequence[float], costs: Sequence[float] = ()) -> Expected | None:
         """The loss at the end of a curve of at least one epoch; None where too little is known.
@@ -111,11 +112,15 @@ class Curves:
     def _seen_at(self, curve: Sequence[float], costs: Sequence[float]) -> tuple["_Line", Array]:
         """The regression at the epoch of `curve`, at its costs, and all losses of that epoch.
 
-        That of `curve` comes last. Those of others are as they would be at its costs. Those that
-        are far worse than others count as `FAR`: a training that begins late says little of how
-        others end.
+        That of `curve` comes last.
         """
-        epoch = len(curve)
+        key = (len(curve), tuple(costs))
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._epoch(*key)
+        return known.line, np.array([*known.losses, min(curve[-1], known.worst)])
+
+    def _epoch(self, epoch: int, costs: Sequence[float]) -> "_Epoch":
         reached = np.array([len(c) >= epoch for c in self._curves])
         whole = self._whole[reached]
         present, final = self._present(epoch), self._present(self._epochs)
@@ -125,14 +130,28 @@ class Curves:
         worst = _far(present, FAR)
         present = np.minimum(present, worst)
         line = _Line(present[whole], ahead[whole], final)
-        moved = present - ahead @ _trend(ahead, present)
-        return line, np.array([*moved, min(curve[-1], worst)])
+        return _Epoch(line, present - ahead @ _trend(ahead, present), worst)
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """What is known of an epoch at some costs.
+
+    `line`: the regression. `losses`: of all that came so far, as they would be at these costs.
+    `worst`: what those that are far worse than others count as: a training that begins late says
+    little of how others end.
+    """
+
+    line: "_Line"
+    losses: Array
+    worst: float
 
 
 def _far(losses: Array, times: float) -> float:
     """So many standard deviations, robustly, above the middle; infinite where nothing is spread."""
-    spread = float(stats.median_abs_deviation(losses, scale="normal"))
-    return float(np.median(losses)) + times * spread if spread > LEAST_SPREAD else math.inf
+    middle = float(np.median(losses))
+    spread = float(np.median(np.abs(losses - middle)) / ndtri(0.75))  # as of a normal law
+    return middle + times * spread if spread > LEAST_SPREAD else math.inf
 
 
 def _trend(ahead: Array, values: Array) -> Array:
@@ -149,7 +168,7 @@ def _part_as_bad(line: "_Line", came: Array, wanted: float) -> float:
     if spread <= LEAST_SPREAD:
         return 1.0
     possible = came.mean() + spread * STEPS
-    reached = stats.t.cdf((wanted - line.at(possible)) / line.deviation(came[-1]), line.freedom)
+    reached = stdtr(line.freedom, (wanted - line.at(possible)) / line.deviation(came[-1]))
     weights = np.exp(-0.5 * STEPS**2) * reached
     whole, as_bad = weights.sum(), weights[possible >= came[-1]].sum()
     return float(as_bad / whole) if whole > 0 else 1.0
@@ -180,9 +199,9 @@ class _Line:
         """The same with other slopes, each as likely as the others."""
         doubt = math.sqrt(self._noise * self._inverse[0, 0])
         beside = self._inverse[:, 0] / self._inverse[0, 0]
-        for part in PARTS:
+        for ahead in stdtrit(self.freedom, PARTS):
             line = copy.copy(self)
-            line._slopes = self._slopes + doubt * float(stats.t.ppf(part, self.freedom)) * beside
+            line._slopes = self._slopes + doubt * float(ahead) * beside
             yield line
 
     @property
