@@ -26,16 +26,16 @@ LEVELS = (
 def features_of(placement: Placement) -> dict[Key, float]:
     """The features of one placement, each 1."""
     slot, block = placement.slot, placement.block
-    keys: list[Key] = [
+    keys: list[Key] = [  # of strings, whose hashes Python keeps
         ("count", None),
         ("type", block.name),
         ("type, stage", (block.name, slot.stage)),
         ("type, position", (block.name, slot.position)),
-        ("type, slot", (block.name, slot)),
-        ("slot", slot),
+        ("type, slot", (block.name, str(slot))),
+        ("slot", str(slot)),
         *(("option", (block.name, *option)) for option in block.options),
-        ("block", block),
-        ("block, slot", placement),
+        ("block", str(block)),
+        ("block, slot", str(placement)),
     ]
     return dict.fromkeys(keys, 1.0)
 

@@ -23,7 +23,7 @@ from search.sampling.surrogate import Parameters
 from search.sampling.whole import WholeSampler, nothing_left
 
 STARTUP = 6  # trained candidates before the model is asked
-REFIT = 1.1  # times as many as at the last fit of the model's parameters
+REFIT = 1.1  # times as many as at the last fit of the model's parameters, or the last random draw
 MOST = 1000  # observations that the model is given: the front and the latest
 MOST_FITTED = 300  # of these that its parameters are chosen by
 
@@ -75,7 +75,8 @@ class EHVISampler(WholeSampler[Candidate]):
         settled = [each for each in known if not each.variance]
         parameters = self._parameters(settled if len(settled) > 1 else known)
         belief = Belief(self.domain, self._vocabulary, _latest(seen), parameters)
-        start = self._pool.start(held, belief.best, rng)
+        draw = (self._seed, last_step(len(held), self._startup, REFIT), 1)
+        start = self._pool.start(held, belief.best, rng, draw)
         if not start:
             return []
         belief.compare_with(start)

@@ -1,6 +1,5 @@
 """Candidates as rows of numbers, for a model that learns from some of them about others."""
 
-import math
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Generic
@@ -117,5 +116,5 @@ def combined(parts: Iterable[Features]) -> dict[Key, float]:
     total: dict[Key, float] = {}
     for part in parts:
         for key, value in part.items():
-            total[key] = math.fsum((total.get(key, 0.0), value))
+            total[key] = total.get(key, 0.0) + value
     return total

@@ -25,6 +25,7 @@ class Pool(Generic[Candidate]):
     def __init__(self, domain: Domain[Candidate]) -> None:
         self._domain = domain
         self._all: list[Candidate] | None = None
+        self._draws: tuple[Sequence[int], list[Candidate], Iterator[Candidate]] = ((), [], iter(()))
 
     @property
     def whole(self) -> bool:
@@ -32,12 +33,20 @@ class Pool(Generic[Candidate]):
         return self._domain.size <= ENUMERATED
 
     def start(
-        self, held: Collection[Candidate], good: Sequence[Candidate], rng: np.random.Generator
+        self,
+        held: Collection[Candidate],
+        good: Sequence[Candidate],
+        rng: np.random.Generator,
+        draw: Sequence[int],
     ) -> list[Candidate]:
-        """Candidates not in `held`: all, or some at random and some near those that are `good`."""
+        """Candidates not in `held`: all, or some at random and some near those that are `good`.
+
+        Those at random are the same for the same `draw`, the seeds of a generator, as long as they
+        are not held: what is known of them need not be found out anew for each proposal.
+        """
         if self.whole:
             return list(self._new(self._every(), held))
-        drawn = self._at_random(held, DRAWN, rng)
+        drawn = self._at_random(held, DRAWN, self._again(draw))
         return list(dict.fromkeys((*drawn, *self._new(self._near(good, DRAWN, rng), held))))
 
     def climb(
@@ -67,14 +76,14 @@ class Pool(Generic[Candidate]):
         if self.whole:
             left = list(self._new(self._every(), held))
             return [left[i] for i in rng.permutation(len(left))[:many]]
-        return self._at_random(held, many, rng)
+        return self._at_random(held, many, self._drawn(rng))
 
     def _at_random(
-        self, held: Collection[Candidate], many: int, rng: np.random.Generator
+        self, held: Collection[Candidate], many: int, draws: Iterable[Candidate]
     ) -> list[Candidate]:
         """Up to so many; where budgets leave few of a domain, at least one if there is one."""
-        drawn = self._new(self._drawn(rng, max(many * IN_VAIN, DRAWN)), held)
-        found = _first_different(drawn, many)
+        drawn = itertools.islice(draws, max(many * IN_VAIN, DRAWN))
+        found = _first_different(self._new(drawn, held), many)
         if found:
             return found
         first = first_allowed(self._domain, held)
@@ -90,8 +99,20 @@ class Pool(Generic[Candidate]):
     ) -> Iterator[Candidate]:
         return (c for c in candidates if c not in held and self._domain.allowed(c))
 
-    def _drawn(self, rng: np.random.Generator, many: int) -> Iterator[Candidate]:
-        return (self._domain.choose(Neighbour({}, 0, rng)) for _ in range(many))
+    def _drawn(self, rng: np.random.Generator) -> Iterator[Candidate]:
+        """Without end."""
+        while True:
+            yield self._domain.choose(Neighbour({}, 0, rng))
+
+    def _again(self, draw: Sequence[int]) -> Iterator[Candidate]:
+        """Those that the generator of these seeds draws, without end; the latest are kept."""
+        if self._draws[0] != draw:
+            self._draws = (draw, [], self._drawn(np.random.default_rng(draw)))
+        _, kept, more = self._draws
+        for number in itertools.count():
+            if number == len(kept):
+                kept.append(next(more))
+            yield kept[number]
 
     def _near(
         self, good: Sequence[Candidate], many: int, rng: np.random.Generator
