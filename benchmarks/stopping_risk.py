@@ -97,6 +97,7 @@ def _drawn(kind: Kind, number: int, rng: np.random.Generator) -> Trial:
         final = 0.5 + kind.ahead * SPREAD
     accuracies = final - 0.02 * np.arange(EPOCHS)[::-1] + kind.noise * rng.normal(size=EPOCHS)
     accuracies[-1] = final
+    accuracies = accuracies.clip(0, 1)
     macs = rng.uniform(1, 2) if number and "macs" in kind.costs else 1.0
     return Trial(
         number=number,
