@@ -20,7 +20,7 @@ from scipy import stats
 
 from benchmarks.machine import describe
 from models.architecture import Architecture, Backbone
-from search.early_stopping import reason_to_stop
+from search.early_stopping import costs_no_more, reason_to_stop
 from search.sampling.curves import FEWEST
 from search.space_file import EarlyStopping
 from search.trial import Role, State, Trial
@@ -135,14 +135,7 @@ def _cut(whole: Trial, epochs: int, state: State) -> Trial:
 
 
 def _reaches(candidate: Trial, whole: Sequence[Trial], costs: Sequence[str]) -> bool:
-    mine = [candidate.objective(name) or 0.0 for name in costs]
-    rivals = [
-        other.val_accuracy or 0.0
-        for other in whole
-        if all(
-            (other.objective(name) or 0.0) <= most for name, most in zip(costs, mine, strict=True)
-        )
-    ]
+    rivals = (o.val_accuracy or 0.0 for o in whole if costs_no_more(o, candidate, costs))
     return (candidate.val_accuracy or 0.0) >= max(rivals)
 
 

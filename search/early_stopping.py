@@ -64,7 +64,7 @@ def _will_not_reach_the_front(
     if len(trial.curve) not in asked:
         return None
     whole = [other for other in others if other.state is State.COMPLETE]
-    rivals = [o for o in whole if not o.over_budget and _costs_no_more(o, trial, minimize)]
+    rivals = [o for o in whole if not o.over_budget and costs_no_more(o, trial, minimize)]
     if not rivals:
         return None
     best = max(rivals, key=lambda rival: rival.val_accuracy or 0.0)
@@ -130,6 +130,7 @@ def _log_costs(trial: Trial, minimize: Sequence[str]) -> list[float]:
     return [math.log(value) for value in values if value]
 
 
-def _costs_no_more(first: Trial, second: Trial, minimize: Sequence[str]) -> bool:
+def costs_no_more(first: Trial, second: Trial, minimize: Sequence[str]) -> bool:
+    """Whether `first` costs at most what `second` does in each objective; no where not known."""
     pairs = [(first.objective(name), second.objective(name)) for name in minimize]
     return all(a is not None and b is not None and a <= b for a, b in pairs)

@@ -117,11 +117,11 @@ class Proposer(Generic[Candidate]):
     def _copy(self, trials: Sequence[FrozenTrial]) -> optuna.Study:
         """A study of what the sampler is to see; anew, since NSGA-II keeps generations in one."""
         study = optuna.create_study(storage=InMemoryStorage(), directions=self._directions)
-        chosen = (trial for trial in trials if trial.params and trial.state.is_finished())
-        shown = [_without_curve(trial) for trial in chosen]
+        shown = [trial for trial in trials if trial.params and trial.state.is_finished()]
         most = self._kind.most_shown
         for trial in shown if most is None else _telling(shown, study, most):
-            study._storage.create_new_trial(study._study_id, template_trial=trial)
+            bare = _without_curve(trial)
+            study._storage.create_new_trial(study._study_id, template_trial=bare)
         return study
 
 
@@ -133,11 +133,13 @@ def _without_curve(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _telling(trials: Sequence[FrozenTrial], study: optuna.Study, most: int) -> list[FrozenTrial]:
-    """At most so many of `trials`: those on the front, then the latest."""
+    """At most so many of `trials`, sorted by number: those on the front, then the latest."""
+    if not 0 < most < len(trials):
+        return list(trials[:most])
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     best = optuna.study._multi_objective._get_pareto_front_trials_by_trials(
         complete, study.directions
     )
     front = {trial.number for trial in best}
     ranked = sorted(trials, key=lambda trial: (trial.number in front, trial.number))
-    return sorted(ranked[max(0, len(ranked) - most) :], key=lambda trial: trial.number)
+    return sorted(ranked[-most:], key=lambda trial: trial.number)
