@@ -19,6 +19,7 @@ from reports.marks import (
     draw_stopped,
     draw_whiskers,
     drawable,
+    keep_apart,
     xy,
 )
 from reports.study import Study
@@ -51,6 +52,9 @@ def draw(study: Study) -> Figure:
     panels[0].set_ylabel("validation accuracy (%)")
     figure.suptitle(_title(study), fontsize=9, parse_math=False)
     _legend(figure, panels)
+    figure.draw_without_rendering()
+    for axes in panels:
+        keep_apart(axes)
     return figure
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 
 from reports.gains import half_width
 from reports.study import Study
@@ -19,6 +20,7 @@ BLOCK_MARKERS = ("o", "s", "^", "v")
 MIXED_COLOUR = "#CC79A7"
 GREY = "#8A8A8A"
 PREDICTED = "predicted latency"
+LIFT = 1.0  # points that a number is moved up at a time
 
 Style = tuple[str, str]
 
@@ -161,3 +163,20 @@ def draw_front(axes: Axes, study: Study, front: Sequence[Trial], cost: str) -> N
             str(trial.number), (x, top), xytext=(0, 3), textcoords="offset points", ha="center",
             size=7, zorder=4, path_effects=halo,
         )  # fmt: skip
+
+
+def keep_apart(axes: Axes) -> None:
+    """Lifts each number that would be drawn over another; without room for it, it is left out.
+
+    The axes must have their final extent.
+    """
+    placed: list[Bbox] = []
+    for number in sorted(axes.texts, key=lambda text: text.get_window_extent().y0):
+        while any(number.get_window_extent().overlaps(other) for other in placed):
+            x, y = number.get_position()
+            number.set_position((x, y + LIFT))
+        box = number.get_window_extent()
+        if placed and box.y1 > axes.bbox.y1 + box.height:
+            number.set_visible(False)
+        else:
+            placed.append(box)

@@ -1,4 +1,6 @@
 import dataclasses
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from example_study import (
     architecture,
     trial,
 )
+from matplotlib.text import Text
 
 from reports.figures import draw, write_figure
 from reports.marks import PREDICTED
@@ -180,3 +183,27 @@ def test_without_predictions_the_legend_names_none() -> None:
     shown = study(BASELINE, trial(2, 0.92), trial(3, 0.91, latency_ms=None))
     assert "predicted latency" not in legend(shown)
     assert tildes(shown) == [[], []]
+
+
+def test_no_number_is_drawn_over_another() -> None:
+    crowded = [
+        trial(number, 0.90 + number / 10_000, params=11_200_000 + 1000 * number)
+        for number in range(1, 4)
+    ]
+    figure = draw(study(BASELINE, *crowded, trial(9, 0.95, params=14_000_000)))
+    numbers = figure.axes[0].texts
+    assert sorted(text.get_text() for text in numbers) == ["0", "1", "2", "3", "9"]
+    _are_apart(numbers)
+
+
+def test_numbers_without_room_are_left_out() -> None:
+    figure = draw(study_of_kinds(40))
+    numbers = [text for text in figure.axes[0].texts if text.get_visible()]
+    assert 5 < len(numbers) < 40
+    assert max(text.get_window_extent().y1 for text in numbers) < figure.bbox.y1
+    _are_apart(numbers)
+
+
+def _are_apart(texts: Sequence[Text]) -> None:
+    for one, other in itertools.combinations(texts, 2):
+        assert not one.get_window_extent().overlaps(other.get_window_extent())
