@@ -63,10 +63,10 @@ def of_placements(space_file: str, trainings: int, times: int = 5) -> Seconds:
 
     for architecture in held:
         train(Proposal(architecture))
-    latencies.measured(ledger.trials())
     proposer = placement_proposer(space, latencies, ledger)
 
     def propose() -> Callable[[], None]:
+        latencies.measured(ledger.trials())
         chosen = proposer.propose(ledger.for_sampler(), set(held))
         held.append(chosen.candidate)
         return lambda: train(Proposal(chosen.candidate))

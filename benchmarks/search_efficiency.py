@@ -99,8 +99,8 @@ def _show_times(samplers: Sequence[str]) -> None:
     """How long proposals take."""
     took = {f"{name}, cells": proposal_time.of_cells(name, 500) for name in samplers}
     if "ehvi" in samplers:
-        file = "resnet18.yaml"
-        took[f"ehvi, spaces/{file}"] = proposal_time.of_placements(file, 500)
+        for file in ("resnet18.yaml", "quickstart.yaml"):  # looked at in part, and whole
+            took[f"ehvi, spaces/{file}"] = proposal_time.of_placements(file, 500)
     for what, (median, first) in took.items():
         print(f"{what}: {median:.2f} s for a proposal after 500 trainings, first {first:.2f} s")
 
@@ -248,6 +248,7 @@ def _show_ratios(table: str, curves: Mapping[str, Sequence[Curve]], until: float
         for sampler in ("ehvi", "random"):
             of_it = [name for name in curves if name.startswith(f"{sampler}, ")]
             pairs[f"{sampler}, curve"] = of_it
+        pairs["ehvi, curve"] += [name for name in curves if name == "random, none"]
     for ours, names in pairs.items():
         others = [name for name in names if name != ours and ours in curves]
         for level in _levels(table, until) if others else ():

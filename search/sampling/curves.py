@@ -80,8 +80,9 @@ class Curves:
             return Expected(curve[-1], 0.0, whole)
         if whole < FEWEST:
             return None
-        line, came = self._seen_at(curve, costs)
-        return Expected(line.at(came[-1]), line.deviation(came[-1]), line.freedom)
+        known = self._known_of(epoch, costs)
+        line, loss = known.line, min(curve[-1], known.worst)
+        return Expected(line.at(loss), line.deviation(loss), line.freedom)
 
     def how_rarely_as_bad(
         self, curve: Sequence[float], wanted: float, costs: Sequence[float] = ()
@@ -97,10 +98,11 @@ class Curves:
         epoch = len(curve)
         if self._whole.sum() < FEWEST or not 0 < epoch < self._epochs:
             return None
-        line, came = self._seen_at(curve, costs)
         if epoch <= self._epochs / 2 and self._is_out_of_sight(curve):
             return None
-        return float(np.mean([_part_as_bad(each, came, wanted) for each in line.possible()]))
+        known = self._known_of(epoch, costs)
+        came = np.array([*known.losses, min(curve[-1], known.worst)])
+        return float(np.mean([_part_as_bad(each, came, wanted) for each in known.line.possible()]))
 
     def _is_out_of_sight(self, curve: Sequence[float]) -> bool:
         return curve[-1] > _far(self._present(len(curve)), OUT_OF_SIGHT)
@@ -109,16 +111,11 @@ class Curves:
         """The losses of all that came to an epoch."""
         return np.array([c[epoch - 1] for c in self._curves if len(c) >= epoch])
 
-    def _seen_at(self, curve: Sequence[float], costs: Sequence[float]) -> tuple["_Line", Array]:
-        """The regression at the epoch of `curve`, at its costs, and all losses of that epoch.
-
-        That of `curve` comes last.
-        """
-        key = (len(curve), tuple(costs))
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._epoch(*key)
-        return known.line, np.array([*known.losses, min(curve[-1], known.worst)])
+    def _known_of(self, epoch: int, costs: Sequence[float]) -> "_Epoch":
+        key = (epoch, tuple(costs))
+        if key not in self._known:
+            self._known[key] = self._epoch(*key)
+        return self._known[key]
 
     def _epoch(self, epoch: int, costs: Sequence[float]) -> "_Epoch":
         reached = np.array([len(c) >= epoch for c in self._curves])
@@ -163,7 +160,7 @@ def _trend(ahead: Array, values: Array) -> Array:
 
 
 def _part_as_bad(line: "_Line", came: Array, wanted: float) -> float:
-    """Of those that end at `wanted` or below, the part as bad as the last that `came`."""
+    """Of those that end at `wanted` or below, the part as bad as the last that `came` [n]."""
     spread = came.std(ddof=1)
     if spread <= LEAST_SPREAD:
         return 1.0

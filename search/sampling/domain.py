@@ -13,6 +13,9 @@ COSTS = "costs"
 CONSTRAINTS = "constraints"
 """Optuna's attribute of a trial: how far each budget is missed, more than 0 where it is."""
 
+ENQUEUED = "fixed_params"
+"""Optuna's attribute of a trial: the parameters that `Study.enqueue_trial` was called with."""
+
 CHOSEN = "whole:chosen"
 """The attribute of a trial that notes the parameters which it will be given once it is asked."""
 
@@ -88,13 +91,18 @@ class Domain(Described[Candidate], Protocol[Candidate]):
 
 
 def by_parameters(domain: Domain[Candidate], trial: FrozenTrial) -> Candidate | None:
-    """The candidate that a trial's parameters give, else those that it is to be given; or None."""
-    for values in (trial.params, trial.system_attrs.get(CHOSEN, {})):
-        try:
-            return domain.choose(_Given(values))
-        except KeyError:
-            continue
-    return None
+    """The candidate that a trial's parameters give, or None.
+
+    Before it has ended, these are what it has been asked for, was enqueued with, or is to be given.
+    """
+    values: dict[str, Any] = trial.params
+    if not trial.state.is_finished():
+        noted = trial.system_attrs
+        values = {**noted.get(CHOSEN, {}), **noted.get(ENQUEUED, {}), **values}
+    try:
+        return domain.choose(_Given(values))
+    except KeyError:
+        return None
 
 
 @dataclass(frozen=True)

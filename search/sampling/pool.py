@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Generic
+from typing import Any, Generic
 
 import numpy as np
 
@@ -25,7 +25,11 @@ class Pool(Generic[Candidate]):
     def __init__(self, domain: Domain[Candidate]) -> None:
         self._domain = domain
         self._all: list[Candidate] | None = None
-        self._draws: tuple[Sequence[int], list[Candidate], Iterator[Candidate]] = ((), [], iter(()))
+        self._draws: tuple[Sequence[int], list[Candidate], Iterator[Candidate]] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the candidates drawn so far: their generator is none that pickle knows."""
+        return {**self.__dict__, "_draws": None}
 
     @property
     def whole(self) -> bool:
@@ -106,7 +110,7 @@ class Pool(Generic[Candidate]):
 
     def _again(self, draw: Sequence[int]) -> Iterator[Candidate]:
         """Those that the generator of these seeds draws, without end; the latest are kept."""
-        if self._draws[0] != draw:
+        if self._draws is None or self._draws[0] != draw:
             self._draws = (draw, [], self._drawn(np.random.default_rng(draw)))
         _, kept, more = self._draws
         for number in itertools.count():

@@ -213,20 +213,10 @@ def test_where_little_is_to_be_gained_the_search_ends() -> None:
     assert len(searched("search.min_gain=1e-9", "search.trials=12").driver.trials) == 12
 
 
-def test_what_runs_may_turn_out_otherwise_than_expected() -> None:
-    """The search is not ended for little to gain while something runs."""
-    space = make_space("search.min_gain=0.99", "search.trials=30")
-    watcher = Recorder()
-    executor = Executor(make_driver(space, memory_ledger(space), watcher=watcher), workers=2)
-    executor.run()
-    assert len(watcher.notices) == 1
-    assert {trial.state for trial in executor.driver.trials} == {State.COMPLETE}
-
-
 def test_little_to_gain_is_asked_once_while_nothing_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Executors ask again and again while trials run, and a proposal takes time."""
+    """What runs may change it; executors ask again and again, and a proposal takes time."""
     space = make_space("search.min_gain=0.99", "search.trials=30")
     driver = make_driver(space, memory_ledger(space))
     Executor(driver).run(answers=4 * 5)

@@ -1,5 +1,6 @@
 """The sampler's promises, to Optuna and to those who search with it."""
 
+import pickle
 import threading
 from collections.abc import Sequence
 
@@ -122,6 +123,33 @@ def test_parameters_that_were_enqueued_are_taken() -> None:
     assert ask(study, WORDS)[1] == "dd"
 
 
+def test_what_is_enqueued_is_not_proposed_before_it_is_asked_for() -> None:
+    study = study_with(sampler(), [trial_of(WORDS, word) for word in SIX])
+    _, best = ask(study_with(sampler(), study.trials), WORDS)
+    study.enqueue_trial(WORDS.parameters(best)[0])
+    enqueued = study.ask()
+    assert ask(study, WORDS)[1] != best
+    assert WORDS.choose(enqueued) == best
+
+
+def test_parameters_of_no_candidate_say_nothing_of_any() -> None:
+    """They are not taken for those that the sampler would have chosen."""
+    study = study_with(sampler(), [trial_of(WORDS, word) for word in SIX])
+    study.enqueue_trial({"length": 5})
+    with pytest.warns(UserWarning, match="out of range"):
+        trial, word = ask(study, WORDS)
+    study.tell(trial, [0.99, *WORDS.costs(word)])
+    assert WORDS.recall(study.trials[-1]) is None
+    assert [each.candidate for each in observe(WORDS, study.trials)] == list(SIX)
+
+
+def test_a_sampler_can_be_kept_by_pickle(anyhow: str) -> None:
+    study = study_with(sampler(), [trial_of(WORDS, word) for word in SIX])
+    ask(study, WORDS)
+    kept = pickle.loads(pickle.dumps(study.sampler))
+    assert ask(study_with(kept, study.trials), WORDS)[1] == ask(study, WORDS)[1]
+
+
 # What it proposes.
 
 
@@ -199,17 +227,42 @@ def test_a_batch_spreads() -> None:
     assert len({WORDS.costs(word) for word in batch}) >= 3, near
 
 
-def test_what_runs_is_thought_to_turn_out_as_predicted() -> None:
-    """Its cost is not proposed again at once."""
-    trials = [trial_of(WORDS, word) for word in SIX]
-    study = study_with(sampler(), trials)
-    _, word = ask(study, WORDS)
-    gains = []
-    for more in ([], [trial_of(WORDS, word, state=TrialState.RUNNING)]):
-        other = sampler()
-        ask(study_with(other, [*trials, *more]), WORDS)
-        gains.append(other.expected_gain)
-    assert gains[1] < gains[0]
+@pytest.mark.parametrize("word", ["bb", "bbb", "ab", "c"])
+def test_what_runs_is_thought_to_turn_out_as_predicted(word: str) -> None:
+    """Others have less to gain beside it; beside what failed as much as without it."""
+    gains = {}
+    for state in (TrialState.FAIL, TrialState.RUNNING):
+        ours = sampler()
+        trials = [trial_of(WORDS, w) for w in SIX] + [trial_of(WORDS, word, state=state)]
+        ask(study_with(ours, trials), WORDS)
+        gains[state] = ours.expected_gain
+    assert gains[TrialState.RUNNING] < gains[TrialState.FAIL]
+
+
+def test_what_became_of_a_trial_is_how_it_counts() -> None:
+    complete = [
+        trial_of(WORDS, w, v, curve=[v - 0.3, v])
+        for w, v in zip(SIX, (0.4, 0.6, 0.5, 0.7, 0.65, 0.45), strict=True)
+    ]
+    others = [
+        trial_of(WORDS, "d", state=TrialState.RUNNING),
+        trial_of(WORDS, "dd", state=TrialState.RUNNING, curve=[0.2]),
+        trial_of(WORDS, "db", state=TrialState.PRUNED, curve=[0.2]),
+        trial_of(WORDS, "dc", state=TrialState.PRUNED),
+        trial_of(WORDS, "cc", state=TrialState.FAIL, curve=[0.2]),
+    ]
+    seen = {each.candidate: each for each in observe(WORDS, [*complete, *others])}
+    assert [*seen] == [*SIX, "d", "dd", "db"]
+    for word, estimated, contends in (
+        ("a", False, True),
+        ("d", False, True),
+        ("dd", True, True),
+        ("db", True, False),
+    ):
+        each = seen[word]
+        assert (each.variance > 0, each.contends) == (estimated, contends), word
+    assert seen["d"].loss is None
+    assert seen["db"].loss == seen["dd"].loss
 
 
 def test_few_within_the_budgets_of_a_large_space_are_found(
