@@ -4,11 +4,12 @@ On NAS-Bench-201 (`nasbench201.py`) what counts is how many cells are trained; o
 placements (`recorded.py`) it is epochs, since their learning curves are known. Hypervolumes are
 those of the logarithms of error, parameters and latency up to the table's worst; regret is what a
 front lacks of the hypervolume of the whole table. The sampler's settings were chosen on CIFAR-10's
-cells; CIFAR-100's and ImageNet-16's were not looked at. Of cells, `nsga2`, `tpe` and `gp` are
-Optuna's with its defaults (TPE multivariate) behind this project's proposer, which trains nothing
-twice; "alone" is without it; "ehvi sampled" looks at as many cells as in a space that is too large
-to be looked at whole; "ehvi beside 3" has four cells in training at a time. `--keep` holds what was
-found until the code, a library or the table changes.
+cells, the prior of its noise on made-up placements, and which pairs of placements it looks at on a
+part of the recorded ones; CIFAR-100's and ImageNet-16's cells were not looked at. Of cells,
+`nsga2`, `tpe` and `gp` are Optuna's with its defaults (TPE multivariate) behind this project's
+proposer, which trains nothing twice; "alone" is without it; "ehvi sampled" looks at as many cells
+as in a space that is too large to be looked at whole; "ehvi beside 3" has four cells in training at
+a time. `--keep` holds what was found until the code, a library or the table changes.
 """
 
 import argparse
