@@ -62,7 +62,7 @@ lint: setup  ## format, lint, types, import contracts
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: data  ## the benchmarks of docs/performance.md, the quick way (half an hour on 2 cores)
+bench: data  ## the benchmarks of docs/performance.md, the quick way (20 minutes on 2 cores)
 	for name in $(BENCHMARKS); do $(PY) -W ignore benchmarks/$$name.py --quick || exit; done
 
 # The errors against the official implementations need the recorded numbers beside the checkout.
