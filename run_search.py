@@ -196,6 +196,7 @@ def _run(
     space: "Space", ledger: "Ledger", folders: tuple[Path, Path], interruption: Interruption
 ) -> None:
     from reports.console import ViewSettings, open_view
+    from search.checkpoints import CheckpointFolders
     from search.driver import Driver
     from search.inherited import FILE
     from search.runner import expected_workers, run
@@ -209,7 +210,8 @@ def _run(
     )
     with open_view(sys.stdout, settings) as view:
         weights = (folder / FILE).resolve()  # workers are at home elsewhere
-        driver = Driver(space, ledger, data_folder, view, weights=weights)
+        kept = CheckpointFolders(folder)
+        driver = Driver(space, ledger, data_folder, view, weights=weights, checkpoints=kept)
         view.known(driver.trials)
         if driver.done:
             view.notice("the study already holds its trials; raise search.trials for more")

@@ -1,7 +1,6 @@
 """SHA-256 of files, and of files that keep theirs beside them as `sha256sum` writes it."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,8 +34,6 @@ def write_with_checksum(path: Path, write: Callable[[Path], object]) -> str:
     beside = path.with_name(path.name + SUFFIX)
     with replacing(path) as temporary:
         write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
         checksum = sha256(temporary)
         beside.unlink(missing_ok=True)
     beside.write_text(f"{checksum}  {path.name}\n", encoding="utf-8")

@@ -11,26 +11,40 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models import build
 from models.architecture import Architecture
-from models.errors import InputError
+from models.errors import InputError, StorageError
 from search import agenda
-from search.early_stopping import reason_to_stop
+from search.checkpoints import CheckpointFolders
 from search.events import Silent, Watcher
-from search.front import may_be_on_front
 from search.latencies import Latencies
 from search.ledger import Ledger, Proposal
 from search.placements import placement_proposer
 from search.proposer import Chosen, Proposer
 from search.sampling.whole import EXHAUSTED, NothingLeftError, NothingNowError
 from search.space import Space
+from search.tasks import Tasks
 from search.trial import Role, State, Trial
+from search.verdict import Verdict
 from trainers.config import BASELINE
-from trainers.messages import Answer, Built, EpochResult, Failed, Measured, Saved, Task
+from trainers.messages import (
+    Answer,
+    Built,
+    Cause,
+    EpochResult,
+    Failed,
+    Measured,
+    Resumed,
+    Saved,
+    Task,
+)
 
 MAX_INFEASIBLE_IN_A_ROW = 500
 OUT_OF_TIME = "search.timeout_minutes are over"
+
+ENDS_THE_SEARCH = {Cause.INPUT: InputError, Cause.STORAGE: StorageError}
 
 ProposerMaker = Callable[[Space, Latencies, Ledger], Proposer[Architecture]]
 
@@ -53,7 +67,8 @@ class Assignment:
 class Driver:
     """One run of a search over one study.
 
-    `weights`: the file that the baseline's weights are written to, where candidates inherit them.
+    `weights`: the file that the baseline's weights are written to, where candidates inherit them;
+    `checkpoints`: where trials keep what they are to go on from after an interruption.
     `make_proposer`: of what is sampled; another than the default may know fewer candidates.
     """
 
@@ -66,10 +81,11 @@ class Driver:
         *,
         clock: Callable[[], float] = time.monotonic,
         weights: Path | None = None,
+        checkpoints: CheckpointFolders | None = None,
         make_proposer: ProposerMaker = placement_proposer,
     ) -> None:
-        self._space, self._ledger, self._data_folder = space, ledger, data_folder
-        self._weights = weights
+        self._space, self._ledger, self._checkpoints = space, ledger, checkpoints
+        self._tasks = Tasks(space, data_folder, weights, checkpoints)
         self._start = ledger.start
         self._watcher: Watcher = watcher or Silent()
         self._clock, self._began = clock, clock()
@@ -79,13 +95,17 @@ class Driver:
             file.latency, file.data.image_size, file.objectives.max_latency_ms
         )
         self._latencies.measured(self._trials.values())
+        self._verdict = Verdict(space, self._latencies)
         self._proposer = make_proposer(space, self._latencies, ledger)
         self._running: set[int] = set()
+        self._lost: set[int] = set()
         self._infeasible_in_a_row = 0
         self._gave_up: str | None = None
         self._nothing_now: NothingNowError | None = None
         self._origin_failed = False
         self._again = deque(n for n, t in self._trials.items() if t.state is State.RUNNING)
+        if checkpoints is not None:
+            checkpoints.remove_others(self._again)
         self._fixed = deque(agenda.fixed(space, self._held()))
         self._checks: deque[Proposal] | None = None
 
@@ -164,32 +184,36 @@ class Driver:
     def answered(self, number: int, answer: Answer) -> bool:
         """Takes in a worker's answer; whether the worker should go on with this trial.
 
-        Raises InputError for a `Failed` that every other trial would meet with as well; this one
-        is then taken up again by the next run.
+        Raises InputError or StorageError for a `Failed` that every other trial would meet with as
+        well; this one is then taken up again by the next run.
         """
         if number not in self._running:
             return False
-        match answer:
-            case Failed(by_input=True):
-                raise InputError(answer.reason)
-            case Failed():
-                return self._fail(number, answer)
-            case Built():
-                self._ledger.built(number, answer.worker)
-                return True
-            case Measured():
-                return self._measured(number, answer)
-            case Saved():
-                return self._saved(number, answer)
-            case EpochResult():
-                return self._epoch(number, answer)
+        take_in: dict[type, Callable[[int, Any], bool]] = {
+            Failed: self._fail,
+            Built: self._built,
+            Resumed: self._resumed,
+            Measured: self._measured,
+            Saved: self._saved,
+            EpochResult: self._epoch,
+        }
+        return take_in[type(answer)](number, answer)
 
     def lost(self, number: int, reason: str) -> None:
-        """Takes in that the worker of a trial died."""
-        if number in self._running:
-            self._fail(number, Failed(reason))
+        """Takes in that the worker of a trial died: it is tried once more from its last epoch."""
+        if number not in self._running:
+            return
+        if number in self._lost:
+            self._fail(number, Failed(f"{reason}; twice"))
+            return
+        self._lost.add(number)
+        self._running.discard(number)
+        self._again.append(number)
+        self._watcher.notice(f"trial {number}: {reason}; it is tried once more")
 
     def _fail(self, number: int, failed: Failed) -> bool:
+        if failed.cause in ENDS_THE_SEARCH:
+            raise ENDS_THE_SEARCH[failed.cause](failed.reason)
         trial = self._trials[number]
         if trial.latency_predicted and trial.has_all_epochs:
             reason = f"its latency could not be measured: {failed.reason}"
@@ -198,6 +222,10 @@ class Driver:
         self._origin_failed |= trial.role is Role.ORIGIN
         self._ledger.fail(number, failed)
         return self._end(number)
+
+    def _built(self, number: int, answer: Built) -> bool:
+        self._ledger.built(number, answer.worker)
+        return True
 
     def _saved(self, number: int, answer: Saved) -> bool:
         self._start = answer.start
@@ -223,43 +251,33 @@ class Driver:
     def _epoch(self, number: int, result: EpochResult) -> bool:
         if not math.isfinite(result.val_accuracy):
             return self._fail(number, Failed(_no_number(result)))
-        curve = (*self._trials[number].curve, result)
-        self._ledger.epoch(number, curve)
+        self._ledger.epoch(number, (*self._trials[number].curve[: result.epoch - 1], result))
+        return self._advanced(number)
+
+    def _resumed(self, number: int, answer: Resumed) -> bool:
+        for each in answer.damaged:
+            self._watcher.notice(f"trial {number}: a checkpoint is damaged and not used: {each}")
+        known = len(self._trials[number].curve)
+        self._ledger.epoch(number, answer.curve)
+        trial = self._refresh(number)
+        is_news = len(answer.curve) > known or trial.has_all_epochs
+        return self._advanced(number) if is_news else True
+
+    def _advanced(self, number: int) -> bool:
+        """Whether a trial with one more epoch is to go on."""
         trial = self._refresh(number)
         self._watcher.trial_advanced(trial)
         if trial.has_all_epochs:
-            return self._is_awaited(trial) or self._complete(number)
-        reason = self._reason_to_stop(trial)
+            return self._verdict.is_awaited(trial, self._trials.values()) or self._complete(number)
+        reason = self._verdict.reason_to_stop(trial, self._trials.values())
         if reason is not None:
             self._ledger.stop(number, reason)
             return self._end(number)
         return True
 
-    def _is_awaited(self, trial: Trial) -> bool:
-        """Whether a trained trial's worker has more to say: where the weights are, or a latency.
-
-        The latency is measured of those that may be on the front and had it only predicted.
-        """
-        if trial.role is Role.ORIGIN:
-            return True
-        if not trial.latency_predicted:
-            return False
-        at_best = self._latencies.at_best(trial)
-        return may_be_on_front(at_best, self._trials.values(), self._space.objective_names)
-
     def _complete(self, number: int, reason: str = "") -> bool:
         self._ledger.complete(number, reason)
         return self._end(number)
-
-    def _reason_to_stop(self, trial: Trial) -> str | None:
-        if trial.role is not Role.CANDIDATE:
-            return None  # what others are compared with is trained to the end
-        rules = self._space.file.search.early_stopping
-        # Whichever way predictions are off, within what is tolerated.
-        at_best, worst = self._latencies.at_best(trial), self._latencies.at_worst
-        contending = (other for other in self._trials.values() if other.role.contends)
-        others = [worst(other) for other in contending if other.number != trial.number]
-        return reason_to_stop(at_best, others, rules, self._space.file.objectives.minimize)
 
     def _has_its_trials(self) -> bool:
         if self._fixed and not self._space.slots and self._space.file.search.trials is None:
@@ -351,20 +369,7 @@ class Driver:
         self._running.add(number)
         trial = self._refresh(number)
         self._watcher.trial_began(trial)
-        file, origin = self._space.file, trial.role is Role.ORIGIN
-        task = Task(
-            architecture=trial.architecture,
-            data=file.data,
-            data_folder=str(self._data_folder),
-            training=agenda.recipe(file.training, trial.role),
-            seed=file.search.seed,
-            device="gpu" if file.search.gpus_per_trial else "cpu",
-            latency=file.latency,
-            measure_first=trial.latency_ms is None and trial.role.contends,
-            start=self._start if trial.role.contends else None,
-            save_to=str(self._weights) if origin and self._weights else None,
-        )
-        return Assignment(number, task)
+        return Assignment(number, self._tasks.of(trial, self._start))
 
     def _refresh(self, number: int) -> Trial:
         self._nothing_now = None
@@ -373,6 +378,8 @@ class Driver:
 
     def _end(self, number: int) -> bool:
         self._running.discard(number)
+        if self._checkpoints is not None:
+            self._checkpoints.remove(number)
         self._watcher.trial_ended(self._refresh(number))
         return False
 

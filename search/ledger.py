@@ -208,8 +208,7 @@ class Ledger:
         return self._records.add(trial)
 
     def restart(self, number: int) -> None:
-        """Forgets what an interrupted trial had reached; it is trained again from the start."""
-        self._records.set(number, "curve", [])
+        """Takes up an interrupted trial; its curve is that of the epochs it can go on from."""
         for key in ("reason", "traceback"):  # of an end that the storage did not take
             if key in self.frozen(number).user_attrs:
                 self._records.set(number, key, "")

@@ -1,10 +1,12 @@
 """A running mean of a network's weights, which is often more accurate than the last of them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import paddle
 from paddle import nn
+
+STEPS = "steps"
 
 
 class WeightAverage:
@@ -17,8 +19,21 @@ class WeightAverage:
 
     def __init__(self, network: nn.Layer, decay: float) -> None:
         self._decay, self._steps = decay, 0
+        self._names = list(network.state_dict())
         self._values = list(network.state_dict().values())
         self._means = [value.clone() for value in self._values]
+
+    def state_dict(self) -> dict[str, paddle.Tensor]:
+        """The means by the names of the network's values, and the number of steps."""
+        means = dict(zip(self._names, self._means, strict=True))
+        return {**means, STEPS: paddle.to_tensor([self._steps], "int64")}
+
+    @paddle.no_grad()
+    def set_state_dict(self, state: Mapping[str, paddle.Tensor]) -> None:
+        """Goes on from what `state_dict` gave. Raises KeyError where it is another network's."""
+        self._steps = int(state[STEPS].item())
+        for name, mean in zip(self._names, self._means, strict=True):
+            mean.set_value(state[name])
 
     @paddle.no_grad()
     def update(self) -> None:

@@ -1,6 +1,8 @@
 """One candidate from build to last epoch, as the stream of answers its driver reads."""
 
 import contextlib
+import hashlib
+import json
 import traceback
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -9,11 +11,12 @@ import paddle
 
 from models.backbone import BackboneNetwork
 from models.build import build
-from models.errors import InputError
+from models.errors import InputError, StorageError
+from trainers.checkpoint import Checkpoints
 from trainers.data.search_split import search_batches, training_sample
 from trainers.environment import describe_worker
 from trainers.latency import measure_latency
-from trainers.messages import Answer, Built, Failed, Measured, Saved, Start, Task
+from trainers.messages import Answer, Built, Cause, Failed, Measured, Resumed, Saved, Start, Task
 from trainers.precision import resolve
 from trainers.quiet import Quiet
 from trainers.start import inherit_start, save_start
@@ -26,7 +29,8 @@ SAMPLE = 64
 def run_candidate(task: Task) -> Generator[Answer, None, None]:
     """Builds, measures and trains the candidate of `task`: a `Built`, a `Measured`, all epochs.
 
-    Where the task has it so, the `Measured` comes last, or a `Saved`. Whatever goes wrong becomes
+    Where the task has it so, the `Measured` comes last, or a `Saved`. A training that was begun
+    before goes on behind a `Resumed`. Whatever goes wrong becomes
     a last `Failed`; nothing is raised. Close the iterator to stop.
     """
     try:
@@ -34,7 +38,9 @@ def run_candidate(task: Task) -> Generator[Answer, None, None]:
     except DivergedError as error:
         yield Failed(str(error))
     except InputError as error:
-        yield Failed(str(error), by_input=True)
+        yield Failed(str(error), cause=Cause.INPUT)
+    except StorageError as error:
+        yield Failed(str(error), cause=Cause.STORAGE)
     except Exception as error:  # the search goes on, whatever a block does
         yield Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -59,6 +65,10 @@ def _answers(task: Task) -> Iterator[Answer]:
         batches, validation = search_batches(
             task.data, task.training, folder, task.seed, task.device
         )
+        checkpoints = _checkpoints(task)
+        begun = checkpoints.latest() if checkpoints else None
+        if checkpoints and (begun or checkpoints.damaged):
+            yield Resumed(begun.curve if begun else (), tuple(checkpoints.damaged))
         yield from train(
             network,
             batches,
@@ -67,11 +77,27 @@ def _answers(task: Task) -> Iterator[Answer]:
             image_size=image_size,
             quiet=quiet,
             inherited=task.start is not None,
+            checkpoints=checkpoints,
+            begun=begun,
         )
         if task.save_to is not None:
             yield Saved(save_start(network, Path(task.save_to)))
         elif not task.measure_first:
             yield _measured(task, network, quiet)
+
+
+def _checkpoints(task: Task) -> Checkpoints | None:
+    """Those of this training, which others of another recipe or architecture are not."""
+    if task.checkpoints is None:
+        return None
+    facts = {
+        "architecture": task.architecture.to_json(),
+        "training": task.training.model_dump(mode="json"),
+        "seed": task.seed,
+        "start": task.start and task.start.checksum,
+    }
+    of = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return Checkpoints(Path(task.checkpoints), of)
 
 
 def _inherit(task: Task, network: BackboneNetwork, start: Start) -> None:

@@ -1,5 +1,6 @@
 """What a worker is told and what it answers: plain values that travel between processes."""
 
+import enum
 from dataclasses import dataclass, field
 
 from models.architecture import Architecture
@@ -22,6 +23,7 @@ class Task:
     `device`: `cpu` or `gpu`. `seed` sets initial values, batch order and augmentation.
     `measure_first`: the latency is measured before the training, or else after its last epoch.
     `start`: the weights to inherit; `save_to`: the file to write the trained ones to.
+    `checkpoints`: the folder that is this training's own, where it may have been begun already.
     """
 
     architecture: Architecture
@@ -34,6 +36,7 @@ class Task:
     measure_first: bool = True
     start: Start | None = None
     save_to: str | None = None
+    checkpoints: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,14 @@ class Built:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """The training goes on behind the epochs of `curve`; `damaged` checkpoints were passed over."""
+
+    curve: tuple["EpochResult", ...]
+    damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Measured:
     """The network was timed: before its training, or after it where the task asks for that."""
 
@@ -116,16 +127,23 @@ class Saved:
     start: Start
 
 
+class Cause(enum.StrEnum):
+    """Why a candidate failed."""
+
+    ITSELF = "itself"
+    INPUT = "input"
+    """What the user gave, which every other trial will meet with as well."""
+    STORAGE = "storage"
+    """The disk, likewise."""
+
+
 @dataclass(frozen=True)
 class Failed:
-    """The candidate could not be built, measured or trained. `details` holds the traceback.
-
-    `by_input`: not by its own doing, but by what the user gave, which every other trial will meet.
-    """
+    """The candidate could not be built, measured or trained. `details` holds the traceback."""
 
     reason: str
     details: str = field(default="", repr=False)
-    by_input: bool = False
+    cause: Cause = Cause.ITSELF
 
 
-Answer = Built | Measured | EpochResult | Saved | Failed
+Answer = Built | Resumed | Measured | EpochResult | Saved | Failed

@@ -15,6 +15,7 @@ from paddle.nn import functional as F
 
 from models.insertion import fade_in
 from trainers.average import WeightAverage
+from trainers.checkpoint import Checkpoint, Checkpoints
 from trainers.config import TrainingConfig
 from trainers.data.batches import Evaluation, Training
 from trainers.messages import EpochResult
@@ -22,12 +23,13 @@ from trainers.mixup import Mixture, mixtures, unmixed
 from trainers.precision import autocast, resolve
 from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
+from trainers.training_state import TrainingState
 
 FADE_SHARE = 0.5
 """Share of a training with inherited weights after which blocks that were faded in act wholly."""
 
-_MIXTURES = 0x6D6978
-"""Sets the draws of mixup apart from those of batches."""
+_MIXTURES, _DROPOUT = 0x6D6978, 0x64726F
+"""Set the draws of mixup and of dropout apart from those of batches."""
 
 
 class DivergedError(Exception):
@@ -43,8 +45,13 @@ def train(
     image_size: int,
     quiet: Quiet,
     inherited: bool = False,
+    checkpoints: Checkpoints | None = None,
+    begun: Checkpoint | None = None,
 ) -> Iterator[EpochResult]:
     """Trains `network` in place and yields after every epoch, validated.
+
+    `checkpoints`: where its state is kept after every epoch, before that is yielded; `begun`: the
+    one to go on from, by which the remaining epochs turn out as if there had been no interruption.
 
     In the end its values are those that were validated last. `inherited`: it began with trained
     weights (`models.insertion`), so blocks that cannot learn to act are faded in.
@@ -54,7 +61,8 @@ def train(
     validation, and otherwise only hands it work; what is still queued when a measurement begins
     runs on beside it.
     Raises DivergedError when a loss is not finite, after the epoch in which that happens, and
-    InputError for a precision that the device does not have.
+    InputError for a precision that the device does not have, StorageError for a checkpoint that
+    cannot be written.
     """
     optimizer = make_optimizer(network, config)
     average = WeightAverage(network, config.average) if config.average else None
@@ -62,7 +70,10 @@ def train(
     trainer = _Trainer(
         network, batches, optimizer, config, image_size, quiet, average, precision, inherited
     )
-    for epoch in range(1, config.epochs + 1):
+    state, curve = TrainingState(network, optimizer, average), list(begun.curve if begun else ())
+    if begun is not None:
+        state.restore(begun.arrays)
+    for epoch in range(len(curve) + 1, config.epochs + 1):
         began = time.perf_counter()
         train_loss, images = trainer.epoch(epoch)
         trained = time.perf_counter()
@@ -75,7 +86,7 @@ def train(
             raise DivergedError(
                 f"diverged in epoch {epoch}: training loss {train_loss}, validation loss {val_loss}"
             )
-        yield EpochResult(
+        result = EpochResult(
             epoch=epoch,
             val_accuracy=val_accuracy,
             val_loss=val_loss,
@@ -84,6 +95,15 @@ def train(
             validation_seconds=time.perf_counter() - trained,
             images_per_second=images / (trained - began),
         )
+        curve.append(result)
+        if checkpoints is not None:
+            checkpoints.save(state.arrays(), curve)
+        yield result
+
+
+def _seed_of_dropout(seed: int, epoch: int) -> int:
+    """So that what is dropped does not depend on what else this process has trained before."""
+    return int(np.random.SeedSequence([seed, epoch, _DROPOUT]).generate_state(1)[0])
 
 
 def _validated(average: WeightAverage | None, *, for_good: bool) -> AbstractContextManager[None]:
@@ -140,6 +160,7 @@ class _Trainer:
     def epoch(self, number: int) -> tuple[float, int]:
         """Trains one epoch, counted from 1: the mean loss of its images, and how many they were."""
         self.network.train()
+        paddle.seed(_seed_of_dropout(self.batches.seed, number))
         sizes = self.batches.sizes
         losses = []
         for step, mixture in enumerate(self._mixtures(number), (number - 1) * len(sizes)):

@@ -144,7 +144,7 @@ def test_what_is_lost_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         bad = len(trial.curve) == 1 and trial.curve[0].val_accuracy < 1 / 3
         return "bad" if bad and trial.architecture.placements else None
 
-    monkeypatch.setattr("search.driver.reason_to_stop", rule)
+    monkeypatch.setattr("search.verdict.reason_to_stop", rule)
     found = search(four_recorded, "grid", "curve", 0)
     assert (found.begun, found.given_up, len(found.regrets)) == (4, 2, 2 * EPOCHS + 2)
     assert (found.front, found.front_given_up) == (3, 1), "all but the worst, of which the best"

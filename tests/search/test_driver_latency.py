@@ -193,7 +193,7 @@ def test_early_stopping_allows_for_what_predictions_may_be_off(
     def never(trial: Trial, others: Iterable[Trial], *_: object) -> None:
         seen.append((trial, list(others)))
 
-    monkeypatch.setattr("search.driver.reason_to_stop", never)
+    monkeypatch.setattr("search.verdict.reason_to_stop", never)
     searched()  # latency.predicted_within=0.05
     own = [trial for trial, _ in seen if trial.predicted_ms and not trial.latency]
     theirs = [t for _, others in seen for t in others if t.predicted_ms and not t.latency]

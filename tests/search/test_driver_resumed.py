@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 from optuna.trial import FrozenTrial
-from simulated import Executor, Recorder, make_driver, make_space, memory_ledger, searched
+from simulated import Executor, Recorder, epoch, make_driver, make_space, memory_ledger, searched
 
 from models.architecture import Architecture
-from search.driver import NoTask
+from search.driver import Assignment, NoTask
 from search.latencies import Latencies
 from search.ledger import Ledger
 from search.placements import PlacementDomain
@@ -57,15 +57,17 @@ def test_killed_and_opened_from_disk(open_ledger: Callable[[Space], Ledger]) -> 
     assert trials == ledger.trials()
 
 
-def test_an_interrupted_trial_begins_with_an_empty_curve(space: Space) -> None:
+def test_an_interrupted_trial_without_checkpoints_begins_anew(space: Space) -> None:
     ledger = memory_ledger(space)
     Executor(make_driver(space, ledger)).run(3)
     assert len(ledger.trial(0).curve) == 2
-    given = make_driver(space, ledger).next_task()
-    assert not isinstance(given, NoTask)
+    driver = make_driver(space, ledger)
+    given = driver.next_task()
+    assert isinstance(given, Assignment)
     assert given.number == 0
     assert given.task.architecture == space.baseline
-    assert ledger.trial(0).curve == ()
+    assert driver.answered(0, epoch(1, 0.25))
+    assert [each.val_accuracy for each in ledger.trial(0).curve] == [0.25]
     assert ledger.trial(0).state is State.RUNNING
 
 

@@ -126,16 +126,6 @@ def test_budgets() -> None:
     assert Budgets().exceeded(1e12, 1e12) == {}
 
 
-def test_restart_forgets_the_curve_alone(space: Space, open_ledger: Open) -> None:
-    ledger = open_ledger(space)
-    number = begin(space, ledger, candidate(space))
-    ledger.measured(number, made_latency(2.0))
-    ledger.epoch(number, [epoch(1, 0.5)])
-    ledger.restart(number)
-    assert ledger.trial(number).curve == ()
-    assert ledger.trial(number).state is State.RUNNING
-
-
 def test_opened_again_it_is_the_same(space: Space, open_ledger: Open) -> None:
     ledger = open_ledger(space)
     for index in range(2):

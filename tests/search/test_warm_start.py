@@ -22,7 +22,7 @@ from search.driver import Assignment, NoTask
 from search.ledger import Ledger
 from search.space import Space
 from search.trial import Role, State
-from trainers.messages import Answer, EpochResult, Failed, Task
+from trainers.messages import Answer, Cause, EpochResult, Failed, Task
 
 WARM = ("training.epochs=10", "training.start=baseline", "training.warm.checks=3")
 
@@ -278,7 +278,7 @@ def test_trainings_from_scratch_dominate_nobody() -> None:
 def test_weights_that_vanish_stop_the_search_and_use_up_nothing() -> None:
     """Every other trial would fail as well: the user is asked to put them back."""
     _, ledger, executor = warm("search.trials=5")
-    gone = Failed("w.safetensors: the weights are gone: put the file back", by_input=True)
+    gone = Failed("w.safetensors: the weights are gone: put the file back", cause=Cause.INPUT)
     executor.simulation = lambda task: inheriting(task) if task.save_to else iter([gone])
     with pytest.raises(InputError, match="put the file back"):
         executor.run()

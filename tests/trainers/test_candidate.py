@@ -1,6 +1,6 @@
 """One candidate as a stream of answers: whatever goes wrong is the last of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,18 @@ from trainers.candidate import run_candidate
 from trainers.config import DataConfig, LatencyConfig, TrainingConfig
 from trainers.data import search_split, store
 from trainers.data.cifar10 import FACTS
-from trainers.messages import Answer, Built, EpochResult, Failed, Measured, Saved, Start, Task
+from trainers.messages import (
+    Answer,
+    Built,
+    Cause,
+    EpochResult,
+    Failed,
+    Measured,
+    Resumed,
+    Saved,
+    Start,
+    Task,
+)
 
 SIDE, IMAGES = 8, 60
 SE = Placement(Slot(4, 2, "before_add"), make_block("se", {"reduction": 4}))
@@ -64,6 +75,43 @@ def test_measured_then_every_epoch(task: Callable[..., Task]) -> None:
     assert built.worker.device == "cpu"
     assert all(isinstance(epoch, EpochResult) for epoch in epochs)
     assert [epoch.epoch for epoch in epochs] == [1, 2]
+
+
+def test_what_was_begun_goes_on(task: Callable[..., Task], tmp_path: Path) -> None:
+    """As if it had not been interrupted."""
+    kept = replace(task(SE, epochs=3), checkpoints=str(tmp_path / "trial-00000"))
+    whole = curve(run_candidate(replace(kept, checkpoints=None)))
+    answers = run_candidate(kept)
+    begun = [next(answers) for _ in range(4)][2:]
+    answers.close()
+    built, resumed, *rest = run_candidate(replace(kept, measure_first=False))
+    assert isinstance(built, Built)
+    assert resumed == Resumed(tuple(begun))
+    assert [epoch.train_loss for epoch in (*resumed.curve, *rest[:1])] == whole
+    assert isinstance(rest[1], Measured), "it has the weights that were trained"
+
+
+def test_another_recipe_does_not_go_on_from_it(task: Callable[..., Task], tmp_path: Path) -> None:
+    kept = replace(task(SE, epochs=1), checkpoints=str(tmp_path / "trial-00000"))
+    list(run_candidate(kept))
+    other = replace(task(SE, epochs=1, learning_rate=0.3), checkpoints=kept.checkpoints)
+    _, _, resumed, epoch = run_candidate(other)
+    assert resumed.curve == ()
+    assert "another training" in resumed.damaged[0]
+    assert epoch.epoch == 1
+
+
+def test_a_checkpoint_that_cannot_be_written_is_no_fault_of_the_candidate(
+    task: Callable[..., Task], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    failed = last(list(run_candidate(replace(task(SE), checkpoints=str(tmp_path / "file/trial")))))
+    assert failed.cause is Cause.STORAGE
+    assert "a checkpoint cannot be written" in failed.reason
+
+
+def curve(answers: Iterable[Answer]) -> list[float]:
+    return [answer.train_loss for answer in answers if isinstance(answer, EpochResult)]
 
 
 def test_images_are_resized_to_the_configured_size(task: Callable[..., Task]) -> None:
@@ -150,20 +198,20 @@ def test_an_architecture_that_cannot_be_built(task: Callable[..., Task]) -> None
     (failed,) = run_candidate(task(nowhere))
     assert isinstance(failed, Failed)
     assert "stage9.block1.before_add" in failed.reason
-    assert not failed.by_input, "others may be built"
+    assert failed.cause is Cause.ITSELF, "others may be built"
 
 
 def test_missing_images(task: Callable[..., Task], tmp_path: Path) -> None:
     (tmp_path / "train_images.npy").unlink()
     failed = last(list(run_candidate(task())))
     assert "train_images.npy" in failed.reason
-    assert failed.by_input
+    assert failed.cause is Cause.INPUT
 
 
 def test_more_images_than_there_are(task: Callable[..., Task]) -> None:
     failed = last(list(run_candidate(task(batch_size=100))))
     assert "training.batch_size" in failed.reason
-    assert failed.by_input
+    assert failed.cause is Cause.INPUT
 
 
 def test_closed_early(task: Callable[..., Task]) -> None:
@@ -239,4 +287,4 @@ def test_other_weights_than_the_studys_are_refused(
     path.unlink()
     failed = last(list(run_candidate(replace(task(SE), start=start))))
     assert "are gone" in failed.reason
-    assert failed.by_input
+    assert failed.cause is Cause.INPUT

@@ -1,0 +1,37 @@
+"""What a worker is told of a trial."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search import agenda
+from search.checkpoints import CheckpointFolders
+from search.space import Space
+from search.trial import Role, Trial
+from trainers.messages import Start, Task
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Tasks of one study; the paths are those of `search.driver.Driver`."""
+
+    space: Space
+    data_folder: Path
+    weights: Path | None
+    checkpoints: CheckpointFolders | None
+
+    def of(self, trial: Trial, start: Start | None) -> Task:
+        """That of `trial`, which inherits from `start` where it contends."""
+        file, origin = self.space.file, trial.role is Role.ORIGIN
+        return Task(
+            architecture=trial.architecture,
+            data=file.data,
+            data_folder=str(self.data_folder),
+            training=agenda.recipe(file.training, trial.role),
+            seed=file.search.seed,
+            device="gpu" if file.search.gpus_per_trial else "cpu",
+            latency=file.latency,
+            measure_first=trial.latency_ms is None and trial.role.contends,
+            start=start if trial.role.contends else None,
+            save_to=str(self.weights) if origin and self.weights else None,
+            checkpoints=str(self.checkpoints.of(trial.number)) if self.checkpoints else None,
+        )

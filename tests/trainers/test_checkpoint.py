@@ -1,0 +1,224 @@
+"""Checkpoints: what is on the disk is whole, and a training that goes on from it is the same."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from trainings import BACKBONE, SIDE, on_device, training, untimed, validation
+
+from models.architecture import Architecture, Placement, Slot
+from models.attention import make_block
+from models.build import build
+from models.errors import StorageError
+from models.insertion import inherit
+from trainers import checkpoint
+from trainers.checkpoint import Checkpoint, Checkpoints
+from trainers.config import TrainingConfig
+from trainers.messages import EpochResult
+from trainers.quiet import Quiet
+from trainers.train import train
+
+PLAIN = Architecture(BACKBONE)
+DROPPING = Architecture(
+    BACKBONE, (Placement(Slot(1, 2, "before_add"), make_block("bat", {"k": 2, "dropout": 0.5})),)
+)
+FADED = Architecture(BACKBONE, (Placement(Slot(1, 2, "before_add"), make_block("simam", {})),))
+EPOCHS = 4
+
+
+def results(
+    quiet: Quiet,
+    checkpoints: Checkpoints | None = None,
+    until: int = EPOCHS,
+    architecture: Architecture = PLAIN,
+    device: bool = False,
+    **given: Any,
+) -> list[EpochResult]:
+    """A training of four epochs, gone on with where it can be, killed after `until`."""
+    config = TrainingConfig.model_validate({"epochs": EPOCHS, "learning_rate": 0.05} | given)
+    network, inherited = build(architecture, SIDE, 0), architecture is FADED
+    if inherited:
+        inherit(network, {k: v.numpy() for k, v in build(PLAIN, SIDE, 1).state_dict().items()})
+    batches, judges = on_device(0) if device else (training(0), validation())
+    begun = checkpoints.latest() if checkpoints else None
+    found = list(begun.curve if begun else ())
+    for epoch in train(
+        network, batches, judges, config, image_size=SIDE, quiet=quiet, inherited=inherited,
+        checkpoints=checkpoints, begun=begun,
+    ):  # fmt: skip
+        found.append(epoch)
+        if len(found) == until:
+            break
+    return found
+
+
+@pytest.mark.parametrize("until", [1, 3])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"optimizer": "adam", "learning_rate": 0.01},
+        {"average": 0.9},
+        {"mixup": 0.3},
+        {"norm_bias_factor": 8.0},
+        {"architecture": DROPPING},
+        {"architecture": FADED},
+        {"device": True},
+    ],
+    ids=lambda given: ",".join(given) or "plain",
+)
+def test_what_goes_on_is_the_same_training(
+    quiet: Quiet, tmp_path: Path, given: Mapping[str, Any], until: int
+) -> None:
+    """To the last bit, though Paddle counts its parameters on and draws on for other networks."""
+    whole = results(quiet, **given)
+    begun = results(quiet, Checkpoints(tmp_path, "x"), until, **given)
+    assert untimed(begun) == untimed(whole[:until]), "to keep its state changes nothing"
+    again = results(quiet, Checkpoints(tmp_path, "x"), **given)
+    assert again[:until] == begun, "seconds as well: these epochs are not trained again"
+    assert untimed(again) == untimed(whole)
+
+
+def test_without_the_optimizers_state_it_would_not_be_the_same(
+    quiet: Quiet, tmp_path: Path
+) -> None:
+    """So the test above sees what it is to see."""
+    whole = results(quiet)
+    results(quiet, Checkpoints(tmp_path, "x"), 2)
+
+    class Forgetful(Checkpoints):
+        def latest(self) -> Checkpoint | None:
+            found = super().latest()
+            assert found is not None
+            kept = {k: v * (not k.startswith("optimizer/")) for k, v in found.arrays.items()}
+            return replace(found, arrays=kept)
+
+    again = results(quiet, Forgetful(tmp_path, "x"))
+    assert untimed(again)[2:] != untimed(whole)[2:]
+
+
+def test_one_that_is_trained_to_its_end_has_its_last_values(quiet: Quiet, tmp_path: Path) -> None:
+    results(quiet, Checkpoints(tmp_path, "x"), average=0.9)
+    begun = Checkpoints(tmp_path, "x").latest()
+    assert begun is not None
+    network = build(PLAIN, SIDE, 5)
+    config = TrainingConfig.model_validate({"epochs": EPOCHS, "average": 0.9})
+    nothing = train(
+        network, training(0), validation(), config, image_size=SIDE, quiet=quiet, begun=begun
+    )
+    assert list(nothing) == []
+    for name, value in network.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), begun.arrays[f"network/{name}"])
+
+
+# Files.
+
+
+def epochs(many: int) -> tuple[EpochResult, ...]:
+    return tuple(EpochResult(n, 0.1 * n, 1.0, 1.0, 2.0, 0.5, 100.0) for n in range(1, many + 1))
+
+
+def arrays(number: int) -> dict[str, np.ndarray[Any, Any]]:
+    return {"network/a": np.full((2, 3), number, np.float32), "average/steps": np.array([number])}
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """A folder with the checkpoints of three epochs."""
+    checkpoints = Checkpoints(tmp_path / "trial", "x")
+    for number in (1, 2, 3):
+        checkpoints.save(arrays(number), epochs(number))
+    return tmp_path / "trial"
+
+
+def test_nothing_was_kept(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "trial", "x")
+    assert checkpoints.latest() is None
+    assert checkpoints.damaged == []
+
+
+def test_the_last_two_are_kept(three: Path) -> None:
+    assert sorted(path.name for path in three.iterdir()) == [
+        f"epoch-0000{n}{suffix}" for n in (2, 3) for suffix in (".json", ".safetensors", ".sha256")
+    ]
+    found = Checkpoints(three, "x").latest()
+    assert found is not None
+    assert found.curve == epochs(3)
+    assert found.arrays.keys() == arrays(3).keys()
+    for name, array in arrays(3).items():
+        np.testing.assert_array_equal(found.arrays[name], array)
+        assert found.arrays[name].dtype == array.dtype
+
+
+def truncated(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def flipped(data: bytes) -> bytes:
+    return bytes([*data[:-3], data[-3] ^ 1, *data[-2:]])
+
+
+def emptied(_: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("damage", [truncated, flipped, emptied])
+@pytest.mark.parametrize("suffix", [".safetensors", ".json", ".sha256"])
+def test_a_damaged_one_falls_back_by_an_epoch(three: Path, suffix: str, damage: Any) -> None:
+    path = three / f"epoch-00003{suffix}"
+    path.write_bytes(damage(path.read_bytes()))
+    checkpoints = Checkpoints(three, "x")
+    found = checkpoints.latest()
+    assert found is not None
+    assert found.curve == epochs(2)
+    (damaged,) = checkpoints.damaged
+    assert "epoch-00003" in damaged
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json", ".sha256"])
+def test_killed_before_all_of_it_was_written(three: Path, suffix: str) -> None:
+    (three / f"epoch-00003{suffix}").unlink()
+    found = Checkpoints(three, "x").latest()
+    assert found is not None
+    assert found.curve == epochs(2)
+
+
+def test_where_all_are_damaged_it_begins_anew(three: Path) -> None:
+    for path in three.glob("*.json"):
+        path.write_text("{}")
+    checkpoints = Checkpoints(three, "x")
+    assert checkpoints.latest() is None
+    assert len(checkpoints.damaged) == 2
+
+
+def test_that_of_another_training_is_not_used(three: Path) -> None:
+    checkpoints = Checkpoints(three, "y")
+    assert checkpoints.latest() is None
+    assert all("of another training" in each for each in checkpoints.damaged)
+
+
+def test_a_disk_that_takes_no_more(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of before are still whole."""
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    message = "a checkpoint cannot be written: No space left on device"
+    with pytest.raises(StorageError, match=message):
+        Checkpoints(three, "x").save(arrays(4), epochs(4))
+    monkeypatch.undo()
+    found = Checkpoints(three, "x").latest()
+    assert found is not None
+    assert found.curve == epochs(3)
+    assert len(list(three.iterdir())) == 6
+
+
+def test_nothing_is_unpickled(three: Path) -> None:
+    """No module that a checkpoint is read by knows pickle."""
+    text = Path(checkpoint.__file__).read_text("utf-8")
+    assert "pickle" not in text.replace("nothing unpickled", "")
+    assert "paddle" not in text
