@@ -49,6 +49,7 @@ TRIAL_COLUMNS: Mapping[str, str] = {
     "threads": "Int64",
     "device": "string",
     "precision": "string",
+    "micro_batches": "Int64",
     "host": "string",
 }
 FRONT_COLUMNS: Mapping[str, str] = {
@@ -166,6 +167,7 @@ def _trial_row(trial: Trial) -> dict[str, object]:
         "threads": worker.threads if worker else None,
         "device": worker.device if worker else None,
         "precision": worker.precision if worker else None,
+        "micro_batches": trial.micro_batches,
         "host": worker.host if worker else None,
     }
 

@@ -9,7 +9,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ from trainers.messages import (
 )
 
 MAX_INFEASIBLE_IN_A_ROW = 500
+HALVES, BY_HALVES = 2, ", with half of each batch at a time"  # where memory was short
 OUT_OF_TIME = "search.timeout_minutes are over"
 
 ENDS_THE_SEARCH = {Cause.INPUT: InputError, Cause.STORAGE: StorageError}
@@ -199,17 +200,23 @@ class Driver:
         }
         return take_in[type(answer)](number, answer)
 
-    def lost(self, number: int, reason: str) -> None:
+    def lost(self, number: int, failed: Failed) -> None:
         """Takes in that the worker of a trial died: it is tried once more from its last epoch."""
         if number not in self._running:
             return
-        if number in self._lost:
-            self._fail(number, Failed(f"{reason}; twice"))
-            return
-        self._lost.add(number)
+        if failed.cause is Cause.MEMORY:
+            self._fail(number, failed)
+        elif number in self._lost:
+            self._fail(number, Failed(f"{failed.reason}; twice"))
+        else:
+            self._lost.add(number)
+            self._once_more(number, failed.reason)
+
+    def _once_more(self, number: int, reason: str, how: str = "") -> bool:
         self._running.discard(number)
         self._again.append(number)
-        self._watcher.notice(f"trial {number}: {reason}; it is tried once more")
+        self._watcher.notice(f"trial {number} is tried once more{how}: {reason}")
+        return False
 
     def _fail(self, number: int, failed: Failed) -> bool:
         if failed.cause in ENDS_THE_SEARCH:
@@ -219,6 +226,11 @@ class Driver:
             reason = f"its latency could not be measured: {failed.reason}"
             self._watcher.notice(f"trial {number}: {reason}")
             return self._complete(number, reason)  # it is trained, and its latency predicted
+        if failed.cause is Cause.MEMORY:
+            if trial.micro_batches == 1:
+                self._ledger.in_micro_batches(number, HALVES)
+                return self._once_more(number, failed.reason, BY_HALVES)
+            failed = replace(failed, reason=failed.reason + BY_HALVES)
         self._origin_failed |= trial.role is Role.ORIGIN
         self._ledger.fail(number, failed)
         return self._end(number)

@@ -26,6 +26,7 @@ from search.trial import Role, State, Trial
 from trainers.messages import EpochResult, Failed, Latency, Start, Worker
 
 DATABASE = "study.db"
+MICRO_BATCHES = "micro_batches"
 CANDIDATE = "candidate"
 REFERENCE = "latency_reference_ms"
 START = "start"
@@ -213,6 +214,10 @@ class Ledger:
             if key in self.frozen(number).user_attrs:
                 self._records.set(number, key, "")
 
+    def in_micro_batches(self, number: int, parts: int) -> None:
+        """Records that batches of a trial are computed in so many parts."""
+        self._records.set(number, MICRO_BATCHES, parts)
+
     def built(self, number: int, worker: Worker) -> None:
         """Records which worker has a trial."""
         self._records.set(number, "worker", dataclasses.asdict(worker))
@@ -359,6 +364,7 @@ def _read_attributes(frozen: FrozenTrial, budgets: Budgets) -> Trial:
         over_budget=(),
         epochs=candidate["epochs"],
         predicted_ms=attributes.get("predicted_ms"),
+        micro_batches=attributes.get(MICRO_BATCHES, 1),
     )
     over = budgets.exceeded(trial.params, trial.latency_ms)
     return dataclasses.replace(trial, over_budget=tuple(over.items()))

@@ -37,13 +37,17 @@ from search.driver import Assignment, Driver, NoTask
 from search.interruption import Interruption
 from search.space_file import SearchConfig
 from trainers.environment import worker_environment
-from trainers.messages import Answer
+from trainers.messages import Answer, Cause, Failed
 from trainers.quiet import Quiet
 
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
 SHUTDOWN_S = 6.0
 POLL_S = 0.2
-LOST = "the worker process died or could not start (killed, crashed, out of memory)"
+LOST = Failed("the worker process died or could not start (killed, crashed, out of memory)")
+KILLED_FOR_MEMORY = Failed(
+    "out of memory: Ray ended the worker before the machine had none left", cause=Cause.MEMORY
+)
+RAYS_OUT_OF_MEMORY = ("OutOfMemoryError", "NODE_OUT_OF_MEMORY")
 
 Value = TypeVar("Value")
 
@@ -212,8 +216,8 @@ class _Bridge:
     def answered(self, trial_id: str, answer: Answer) -> bool:
         return self._call(lambda: self._driver.answered(self._numbers[trial_id], answer))
 
-    def lost(self, trial_id: str) -> None:
-        self._call(lambda: self._driver.lost(self._numbers[trial_id], LOST))
+    def lost(self, trial_id: str, failed: Failed) -> None:
+        self._call(lambda: self._driver.lost(self._numbers[trial_id], failed))
 
     def _call(self, step: Callable[[], Value]) -> Value:
         with self._lock:
@@ -258,7 +262,9 @@ class _DriverScheduler(FIFOScheduler):
         return str(TrialScheduler.CONTINUE if go_on else TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002
-        self._bridge.lost(trial.trial_id)
+        said = str(trial.get_error() or "")
+        out_of_memory = any(words in said for words in RAYS_OUT_OF_MEMORY)
+        self._bridge.lost(trial.trial_id, KILLED_FOR_MEMORY if out_of_memory else LOST)
 
 
 class CandidateTrainable(tune.Trainable):

@@ -34,4 +34,5 @@ class Tasks:
             start=start if trial.role.contends else None,
             save_to=str(self.weights) if origin and self.weights else None,
             checkpoints=str(self.checkpoints.of(trial.number)) if self.checkpoints else None,
+            micro_batches=trial.micro_batches,
         )

@@ -61,8 +61,8 @@ class Trial:
     `params` are trained parameters, `summary_params` includes batch-norm statistics, as
     `paddle.summary` counts. `latency_ms` is measured where there is a `latency`, else predicted
     (`search.latency_model`), and None where neither is; `predicted_ms` is kept when it is measured
-    after all. `over_budget` maps each budget that is
-    exceeded to value ÷ budget.
+    after all. `over_budget` maps each budget that is exceeded to value ÷ budget. `micro_batches`:
+    in how many parts its batches were computed, more than one where memory was short.
     """
 
     number: int
@@ -81,6 +81,7 @@ class Trial:
     epochs: int
     name: str = ""
     predicted_ms: float | None = None
+    micro_batches: int = 1
 
     @property
     def architecture_id(self) -> str:

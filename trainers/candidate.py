@@ -41,6 +41,8 @@ def run_candidate(task: Task) -> Generator[Answer, None, None]:
         yield Failed(str(error), cause=Cause.INPUT)
     except StorageError as error:
         yield Failed(str(error), cause=Cause.STORAGE)
+    except MemoryError as error:
+        yield Failed(_out_of_memory(error), traceback.format_exc(), Cause.MEMORY)
     except Exception as error:  # the search goes on, whatever a block does
         yield Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
 
@@ -79,11 +81,19 @@ def _answers(task: Task) -> Iterator[Answer]:
             inherited=task.start is not None,
             checkpoints=checkpoints,
             begun=begun,
+            micro_batches=task.micro_batches,
         )
         if task.save_to is not None:
             yield Saved(save_start(network, Path(task.save_to)))
         elif not task.measure_first:
             yield _measured(task, network, quiet)
+
+
+def _out_of_memory(error: MemoryError) -> str:
+    """What Paddle says of it, without the trace that it puts before."""
+    said = str(error).strip().splitlines()
+    told = next((line for line in said if "ResourceExhausted" in line), *said[-1:] or [""])
+    return f"out of memory: {told}".rstrip(": ")
 
 
 def _checkpoints(task: Task) -> Checkpoints | None:

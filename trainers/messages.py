@@ -24,6 +24,7 @@ class Task:
     `measure_first`: the latency is measured before the training, or else after its last epoch.
     `start`: the weights to inherit; `save_to`: the file to write the trained ones to.
     `checkpoints`: the folder that is this training's own, where it may have been begun already.
+    `micro_batches`: parts that each batch is computed in, one after another.
     """
 
     architecture: Architecture
@@ -37,6 +38,7 @@ class Task:
     start: Start | None = None
     save_to: str | None = None
     checkpoints: str | None = None
+    micro_batches: int = 1
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ class Cause(enum.StrEnum):
     """What the user gave, which every other trial will meet with as well."""
     STORAGE = "storage"
     """The disk, likewise."""
+    MEMORY = "memory"
+    """There was too little, of the machine or of the GPU."""
 
 
 @dataclass(frozen=True)

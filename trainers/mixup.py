@@ -1,5 +1,6 @@
 """Mixup: training on weighted means of two images and of their losses."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,14 @@ class Mixture:
     labels: Any
     others: Any
     share: float
+
+    def in_parts(self, many: int) -> Iterator["Mixture"]:
+        """Up to `many` mixtures of about as many images each, in their order; none is empty."""
+        images = len(self.labels)
+        ends = [images * part // many for part in range(many + 1)]
+        for start, end in itertools.pairwise(dict.fromkeys(ends)):
+            part = slice(start, end)
+            yield Mixture(self.pixels[part], self.labels[part], self.others[part], self.share)
 
 
 def mixtures(

@@ -47,11 +47,14 @@ def train(
     inherited: bool = False,
     checkpoints: Checkpoints | None = None,
     begun: Checkpoint | None = None,
+    micro_batches: int = 1,
 ) -> Iterator[EpochResult]:
     """Trains `network` in place and yields after every epoch, validated.
 
     `checkpoints`: where its state is kept after every epoch, before that is yielded; `begun`: the
     one to go on from, by which the remaining epochs turn out as if there had been no interruption.
+    `micro_batches`: parts that every batch is computed in, one after another, to take less memory;
+    gradients are those of the whole batch, but batch norms see the part.
 
     In the end its values are those that were validated last. `inherited`: it began with trained
     weights (`models.insertion`), so blocks that cannot learn to act are faded in.
@@ -68,7 +71,16 @@ def train(
     average = WeightAverage(network, config.average) if config.average else None
     precision = resolve(config.precision)
     trainer = _Trainer(
-        network, batches, optimizer, config, image_size, quiet, average, precision, inherited
+        network,
+        batches,
+        optimizer,
+        config,
+        image_size,
+        quiet,
+        average,
+        precision,
+        inherited,
+        micro_batches,
     )
     state, curve = TrainingState(network, optimizer, average), list(begun.curve if begun else ())
     if begun is not None:
@@ -156,6 +168,7 @@ class _Trainer:
     average: WeightAverage | None
     precision: Literal["float32", "bfloat16"]
     inherited: bool = False
+    micro_batches: int = 1
 
     def epoch(self, number: int) -> tuple[float, int]:
         """Trains one epoch, counted from 1: the mean loss of its images, and how many they were."""
@@ -168,11 +181,9 @@ class _Trainer:
             self.optimizer.set_lr(learning_rate(self.config, step, steps))
             if self.inherited:
                 fade_in(self.network, min(1.0, (step + 1) / (FADE_SHARE * steps)))
+            losses.append(self._losses(mixture))
             with self.quiet.training():
-                loss = self._forward(mixture)
-            with self.quiet.training():  # apart, so that who measures waits less
-                self._learn(loss)
-            losses.append(loss.detach())
+                self._step()
         images = sum(sizes)
         total = sum(loss * size for loss, size in zip(_read(losses), sizes, strict=True))
         return total / images, images
@@ -183,6 +194,17 @@ class _Trainer:
             return (unmixed(pixels, labels) for pixels, labels in batches)
         rng = np.random.default_rng([self.batches.seed, number, _MIXTURES])
         return mixtures(batches, self.batches.sizes, alpha, rng)
+
+    def _losses(self, mixture: Mixture) -> paddle.Tensor:
+        """The mean loss of a batch, whose gradients are added up part by part."""
+        total: Any = 0.0
+        for part in mixture.in_parts(self.micro_batches):
+            with self.quiet.training():
+                loss = self._forward(part) * (len(part.labels) / len(mixture.labels))
+            with self.quiet.training():  # apart, so that who measures waits less
+                loss.backward()
+            total = total + loss.detach()
+        return total
 
     def _forward(self, mixture: Mixture) -> paddle.Tensor:
         """Its loss, left on the device: to read it is to wait for all that was asked before."""
@@ -195,8 +217,7 @@ class _Trainer:
             loss = mixture.share * loss + (1 - mixture.share) * others
         return loss
 
-    def _learn(self, loss: paddle.Tensor) -> None:
-        loss.backward()
+    def _step(self) -> None:
         self.optimizer.step()
         self.optimizer.clear_grad()
         if self.average is not None:

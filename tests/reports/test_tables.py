@@ -22,7 +22,8 @@ FIRST = [
     "latency_ratio_interval", "latency_control", "latency_p90_ms", "latency_engine",
     "latency_clock", "latency_core", "latency_batch", "latency_rounds", "latency_quiet",
     "predicted_ms", "epochs", "train_seconds",
-    "images_per_second", "threads", "device", "precision", "host",
+    "images_per_second", "threads", "device", "precision",
+    "micro_batches", "host",
 ]  # fmt: skip
 
 

@@ -158,7 +158,7 @@ class Executor:
         try:
             return self.driver.answered(assignment.number, next(simulation))
         except WorkerDiedError as died:
-            self.driver.lost(assignment.number, str(died))
+            self.driver.lost(assignment.number, Failed(str(died)))
             return False
 
     @property

@@ -140,7 +140,7 @@ def test_answers_after_the_end_are_ignored(space: Space) -> None:
     assert isinstance(given, Assignment)
     assert driver.answered(given.number, measured(1.0))
     assert not driver.answered(given.number, Failed("broken"))
-    driver.lost(given.number, "gone")
+    driver.lost(given.number, Failed("gone"))
     assert not driver.answered(given.number, epoch(1, 0.5))
     assert (driver.trials[0].state, driver.trials[0].reason) == (State.FAILED, "broken")
     assert driver.trials[0].curve == ()

@@ -20,7 +20,7 @@ from simulated import (
 
 from models.errors import StorageError
 from search.checkpoints import CheckpointFolders
-from search.driver import Assignment, Driver
+from search.driver import BY_HALVES, Assignment, Driver
 from search.ledger import Ledger
 from search.space import Space
 from search.trial import State
@@ -124,7 +124,7 @@ def test_a_lost_worker_is_replaced_once(tmp_path: Path) -> None:
     executor = Executor(driver_of(space, ledger, tmp_path, watcher=watcher), keeping)
     executor.run()
     assert [given.number for given in executor.assigned] == [0, 0, *range(1, 8)]
-    assert watcher.notices == ["trial 0: the worker process died; it is tried once more"]
+    assert watcher.notices == ["trial 0 is tried once more: the worker process died"]
     assert {trial.state for trial in ledger.trials()} == {State.COMPLETE}
     assert set(keeping.trained.values()) == {3}
 
@@ -144,6 +144,46 @@ def test_a_full_disk_ends_the_search_and_the_trial_goes_on_later(tmp_path: Path)
         driver.answered(0, Failed("no space", cause=Cause.STORAGE))
     assert ledger.trial(0).state is State.RUNNING
     assert len(ledger.trial(0).curve) == 1
+
+
+def test_out_of_memory_is_tried_again_by_halves(tmp_path: Path) -> None:
+    space, keeping, watcher = make_space(), Keeping(), Recorder()
+
+    def short(task: Task) -> Iterator[Answer]:
+        if task.micro_batches == 1 and len(task.architecture.placements) == 1:
+            yield Failed("out of memory: 1 GB", cause=Cause.MEMORY)
+        yield from keeping(task)
+
+    ledger = memory_ledger(space)
+    Executor(driver_of(space, ledger, tmp_path, watcher=watcher), short).run()
+    again = [trial for trial in ledger.trials() if len(trial.architecture.placements) == 1]
+    assert again
+    assert watcher.notices == [
+        f"trial {trial.number} is tried once more{BY_HALVES}: out of memory: 1 GB"
+        for trial in again
+    ]
+    for trial in ledger.trials():
+        assert trial.state is State.COMPLETE
+        assert trial.micro_batches == (2 if trial in again else 1)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_out_of_memory_by_halves_as_well_is_a_failure(tmp_path: Path, lost: bool) -> None:
+    """Whether Paddle says so, or who ended the worker."""
+    space = make_space("search.trials=1")
+    ledger = memory_ledger(space)
+    driver = driver_of(space, ledger, tmp_path)
+    failed = Failed("out of memory", cause=Cause.MEMORY)
+    for parts in (1, 2):
+        given = driver.next_task()
+        assert isinstance(given, Assignment)
+        assert (given.number, given.task.micro_batches) == (0, parts)
+        if lost:
+            driver.lost(0, failed)
+        else:
+            assert not driver.answered(0, failed)
+    (trial,) = ledger.trials()
+    assert (trial.state, trial.reason) == (State.FAILED, f"out of memory{BY_HALVES}")
 
 
 # Folders.

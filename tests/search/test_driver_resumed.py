@@ -16,6 +16,7 @@ from search.proposer import Chosen, Proposer
 from search.samplers import KINDS
 from search.space import Space
 from search.trial import State
+from trainers.messages import Failed
 
 
 class Clock:
@@ -130,7 +131,7 @@ def test_out_of_time_what_runs_is_finished_and_nothing_begun() -> None:
     clock.now += 0.1
     assert driver.next_task() is NoTask.LATER
     for trial in ledger.trials():
-        driver.lost(trial.number, "x")
+        driver.answered(trial.number, Failed("x"))
     assert driver.next_task() is NoTask.NEVER
     assert len(ledger.trials()) == 2
 

@@ -110,6 +110,22 @@ def test_a_checkpoint_that_cannot_be_written_is_no_fault_of_the_candidate(
     assert "a checkpoint cannot be written" in failed.reason
 
 
+def test_out_of_memory_has_its_own_cause(
+    task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Paddle says it, which truly has not so much to give."""
+
+    def huge(*_: object) -> paddle.Tensor:
+        return paddle.zeros([10**6, 10**7])
+
+    monkeypatch.setattr("trainers.train.as_input", huge)
+    failed = last(list(run_candidate(task(SE))))
+    assert failed.cause is Cause.MEMORY
+    assert failed.reason.startswith("out of memory: (ResourceExhausted) Fail to alloc")
+    assert "\n" not in failed.reason
+    assert "Traceback" in failed.details
+
+
 def curve(answers: Iterable[Answer]) -> list[float]:
     return [answer.train_loss for answer in answers if isinstance(answer, EpochResult)]
 

@@ -239,3 +239,31 @@ def test_optimizers() -> None:
 def test_weight_decay_is_added_to_the_gradient() -> None:
     _, change = one_step(learning_rate=0.1, weight_decay=0.5, momentum=0.0, nesterov=False)
     assert change == pytest.approx(-0.1 * (1 + 0.5 * 2), rel=1e-4)
+
+
+@pytest.mark.parametrize("device", [False, True])
+@pytest.mark.parametrize("mixup", [0.0, 0.5])
+def test_micro_batches_add_up_to_the_batch(quiet: Quiet, device: bool, mixup: float) -> None:
+    """Without batch norms they are the same training, whatever parts the batches are cut into."""
+    found = []
+    for parts in (1, 2, 3, 100):
+        paddle.seed(0)
+        network = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, CLASSES))
+        config = TrainingConfig.model_validate({"epochs": 2, "learning_rate": 0.01, "mixup": mixup})
+        batches, judges = on_device(0) if device else (training(0), validation())
+        results = train(
+            network, batches, judges, config, image_size=SIDE, quiet=quiet, micro_batches=parts
+        )
+        found.append([(r.train_loss, r.val_loss) for r in results])
+    for losses in found[1:]:
+        np.testing.assert_allclose(losses, found[0], rtol=1e-5)
+
+
+def test_parts_are_of_like_size_and_none_is_empty() -> None:
+    pixels, labels = np.arange(7.0).reshape(7, 1), np.arange(7)
+    for many, sizes in ((1, [7]), (2, [3, 4]), (3, [2, 2, 3]), (7, [1] * 7), (100, [1] * 7)):
+        parts = list(Mixture(pixels, labels, labels[::-1], 0.5).in_parts(many))
+        assert [len(part.labels) for part in parts] == sizes
+        assert np.concatenate([part.labels for part in parts]).tolist() == labels.tolist()
+        assert np.concatenate([part.others for part in parts]).tolist() == labels[::-1].tolist()
+        assert all((part.pixels[:, 0] == part.labels).all() for part in parts)
