@@ -212,6 +212,7 @@ def _run(
         weights = (folder / FILE).resolve()  # workers are at home elsewhere
         kept = CheckpointFolders(folder)
         driver = Driver(space, ledger, data_folder, view, weights=weights, checkpoints=kept)
+        ledger.tell(view.notice)
         view.known(driver.trials)
         if driver.done:
             view.notice("the study already holds its trials; raise search.trials for more")

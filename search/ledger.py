@@ -19,10 +19,12 @@ from optuna.trial import FrozenTrial, TrialState
 from models.architecture import Architecture
 from models.cost import Cost
 from models.errors import InputError, StorageError
-from search.database import open_sqlite, refuse_foreign, storage_errors
+from search.database import Say, open_sqlite, patiently, refuse_foreign, storage_errors
+from search.other_space import other_space
 from search.records import Records
 from search.sampling.domain import CONSTRAINTS, COSTS
 from search.trial import Role, State, Trial
+from search.unrecorded import Unrecorded
 from trainers.messages import EpochResult, Failed, Latency, Start, Worker
 
 DATABASE = "study.db"
@@ -71,9 +73,14 @@ class Budgets:
 class Ledger:
     """A study with its trials, kept in `study.db` of a run's folder."""
 
-    def __init__(self, study: optuna.Study, storage: optuna.storages.BaseStorage) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        storage: optuna.storages.BaseStorage,
+        unrecorded: Unrecorded | None = None,
+    ) -> None:
         self.study = study
-        self._records = Records(study, storage)
+        self._records = Records(study, storage, unrecorded)
         self._light: dict[int, FrozenTrial] = {}
         self.objectives: tuple[str, ...] = tuple(self._records.facts["objectives"])
         self.space: dict[str, Any] = self._records.facts["space"]
@@ -89,11 +96,11 @@ class Ledger:
         """
         path = folder / DATABASE
         if path.exists():
-            ledger = cls.read(folder)
+            ledger = cls._opened(folder, Unrecorded(folder))
             if ledger.space == space:
                 return ledger
             if ledger.trials():
-                raise InputError(_other_space(folder, ledger.space, space))
+                raise InputError(other_space(folder, ledger.space, space))
             path.unlink()  # a study without a trial holds nothing to lose
         unfinished = path.with_suffix(".begun")
         unfinished.unlink(missing_ok=True)
@@ -102,7 +109,7 @@ class Ledger:
             cls.create(storage, folder.name, objectives, space)
             storage.remove_session()
             unfinished.rename(path)  # whatever kills the program: a study is whole or not there
-        return cls.read(folder)
+        return cls._opened(folder, Unrecorded(folder))
 
     @classmethod
     def create(
@@ -127,14 +134,19 @@ class Ledger:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """The study in `folder`. Raises InputError where there is none, StorageError for others."""
+        return cls._opened(folder, None)
+
+    @classmethod
+    def _opened(cls, folder: Path, unrecorded: Unrecorded | None) -> Self:
         path = folder / DATABASE
         if not path.exists():
             raise InputError(f"{folder}: there is no study here ({DATABASE} is missing)")
         with storage_errors(path):
-            refuse_foreign(path)
-            storage = open_sqlite(path)
-            study = optuna.load_study(study_name=None, storage=storage)
-            return cls(study, storage)
+            return patiently(lambda: cls(*_loaded(path), unrecorded))
+
+    def tell(self, say: Say) -> None:
+        """Has `say` told when the storage does not answer, else written to stderr."""
+        self._records.say = say
 
     def note(self, key: str, value: object) -> None:
         """Writes a fact about the whole study, such as its data and its machine."""
@@ -293,6 +305,12 @@ class Ledger:
         return [over.get(name, 1.0) - 1.0 for name, limit in limits.items() if limit is not None]
 
 
+def _loaded(path: Path) -> tuple[optuna.Study, optuna.storages.BaseStorage]:
+    refuse_foreign(path)
+    storage = open_sqlite(path)
+    return optuna.load_study(study_name=None, storage=storage), storage
+
+
 def _attributes(proposal: Proposal, cost: Cost, epochs: int) -> dict[str, Any]:
     """What is known of a trial from the start; few keys, since a database takes time for each."""
     architecture = proposal.architecture
@@ -376,23 +394,3 @@ def _state(frozen: FrozenTrial) -> State:
     if frozen.state.is_finished():
         return State(frozen.user_attrs.get("outcome", State.FAILED.value))
     return State.RUNNING
-
-
-def _other_space(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    before, after = _flat(old), _flat(new)
-    changed = sorted(
-        key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
-    )
-    shown = ", ".join(f"{key} {before.get(key)!r} → {after.get(key)!r}" for key in changed[:5])
-    return (
-        f"{folder} holds a study of another space ({shown}). Its trials cannot be compared with "
-        "new ones: give the new study its own name (--study NAME), or begin anew (--fresh)"
-    )
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(inner, f"{name}.") if isinstance(inner, Mapping) else {name: inner}
-    return flat

@@ -4,62 +4,117 @@ Optuna reads a trial back from its storage whenever it is asked for one, with se
 a driver asks a dozen times for each trial.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from search.database import storage_errors
+from models.errors import StorageError
+from search.database import Say, patiently, storage_errors, to_stderr
+from search.unrecorded import Unrecorded
+
+Value = TypeVar("Value")
 
 
 class Records:
     """The trials and the facts of a study; nobody else may write to it meanwhile.
 
-    Every method raises StorageError where the storage cannot be written; memory then holds what
-    the storage held before.
+    A storage that does not answer is tried again for a while, of which `say` is told. Then every
+    method raises StorageError; memory holds what the storage held before, and `unrecorded` what is
+    written by whoever opens the study next.
     """
 
-    def __init__(self, study: optuna.Study, storage: optuna.storages.BaseStorage) -> None:
+    def __init__(
+        self,
+        study: optuna.Study,
+        storage: optuna.storages.BaseStorage,
+        unrecorded: Unrecorded | None = None,
+    ) -> None:
         self._study_id, self._storage = study._study_id, storage
+        self._unrecorded = unrecorded or Unrecorded(None)
+        self.say: Say = to_stderr
         with storage_errors():
             self.facts: dict[str, Any] = dict(study.user_attrs)
             self.trials: list[FrozenTrial] = storage.get_all_trials(self._study_id)
+        self._record_kept()
 
     def note(self, key: str, value: Any) -> None:
         """Writes a fact about the whole study."""
-        with storage_errors():
-            self._storage.set_study_user_attr(self._study_id, key, value)
+        self._written(lambda: self._storage.set_study_user_attr(self._study_id, key, value))
         self.facts[key] = value
 
     def add(self, trial: FrozenTrial) -> int:
         """Adds a trial in one write; its number."""
-        with storage_errors():
-            trial_id = self._storage.create_new_trial(self._study_id, template_trial=trial)
-            trial.number = self._storage.get_trial_number_from_id(trial_id)
-        trial._trial_id = trial_id
+        attempts = itertools.count(1)
+        trial._trial_id, trial.number = self._written(lambda: self._added(trial, next(attempts)))
         self.trials.append(trial)
         return trial.number
 
     def set(self, number: int, key: str, value: Any) -> None:
         """Writes an attribute of a trial that has not ended."""
-        trial = self.trials[number]
-        with storage_errors():
-            self._storage.set_trial_user_attr(trial._trial_id, key, value)
+        trial, storage = self.trials[number], self._storage
+        self._written(
+            lambda: storage.set_trial_user_attr(trial._trial_id, key, value),
+            {"trial": number, "set": key, "value": value},
+        )
         trial.user_attrs[key] = value
 
     def set_system(self, number: int, key: str, value: Any) -> None:
         """Writes one of the attributes that Optuna's own tools read."""
-        trial = self.trials[number]
-        with storage_errors():
-            self._storage.set_trial_system_attr(trial._trial_id, key, value)
+        trial, storage = self.trials[number], self._storage
+        self._written(lambda: storage.set_trial_system_attr(trial._trial_id, key, value))
         trial.system_attrs[key] = value
 
     def end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         """Ends a trial, with the values of its objectives if it is complete."""
         trial = self.trials[number]
-        with storage_errors():
-            self._storage.set_trial_state_values(trial._trial_id, state, values)
+        self._written(
+            lambda: self._ended(trial, state, values),
+            {"trial": number, "end": state.name, "values": values},
+        )
         trial.datetime_complete = datetime.now()
         trial.state, trial.values = state, list(values) if values is not None else None
+
+    def _written(self, step: Callable[[], Value], write: dict[str, Any] | None = None) -> Value:
+        """What `step` gives, tried with patience; `write` says the same to the next start."""
+        try:
+            with storage_errors():
+                return patiently(step, self.say)
+        except StorageError:
+            if write is not None:
+                self._unrecorded.keep(write)
+            raise
+
+    def _added(self, trial: FrozenTrial, attempt: int) -> tuple[int, int]:
+        """Id and number of the trial; of the one that an earlier attempt added, if it did."""
+        if attempt > 1:
+            there = self._storage.get_all_trials(self._study_id, deepcopy=False)
+            if len(there) > len(self.trials):
+                return there[-1]._trial_id, there[-1].number
+        trial_id = self._storage.create_new_trial(self._study_id, template_trial=trial)
+        return trial_id, self._storage.get_trial_number_from_id(trial_id)
+
+    def _ended(self, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        try:
+            self._storage.set_trial_state_values(trial._trial_id, state, values)
+        except UpdateFinishedTrialError:  # by an earlier attempt
+            if self._storage.get_trial(trial._trial_id).state is not state:
+                raise
+
+    def _record_kept(self) -> None:
+        """Writes what the storage did not take the last time."""
+        for write in self._unrecorded.kept():
+            number = write.get("trial")
+            if not isinstance(number, int) or not 0 <= number < len(self.trials):
+                continue
+            if self.trials[number].state.is_finished():
+                continue
+            if "set" in write:
+                self.set(number, str(write["set"]), write.get("value"))
+            elif write.get("end") in TrialState.__members__:
+                self.end(number, TrialState[write["end"]], write.get("values"))
+        self._unrecorded.forget()
