@@ -43,8 +43,8 @@ def test_tensors_train_as_arrays_do(quiet: Quiet, given: dict[str, Any]) -> None
 
 def stepped(trainer: _Trainer, mixture: Any) -> paddle.Tensor:
     """The loss of one training step."""
-    loss = trainer._forward(mixture)
-    trainer._learn(loss)
+    loss = trainer._losses(mixture)
+    trainer._step()
     return loss
 
 
