@@ -16,7 +16,14 @@ from models.errors import StorageError
 TIMEOUT_S = 5.0  # that SQLite itself waits for another process's lock
 PATIENCE_S = 90.0  # that all is tried again which may pass
 SLOWEST_S = 10.0  # between two attempts
-BUSY = {5, 6}  # SQLITE_BUSY and SQLITE_LOCKED, the low byte of an error's code
+# The low byte of SQLite's error codes.
+BUSY, FULL, DENIED, DAMAGED = {5, 6}, {10, 13}, {8, 14}, {11, 26}
+HINTS = (
+    (BUSY, "another program holds it: end that, then run the same command"),
+    (FULL, "make room on the disk, then run the same command: what is recorded is whole"),
+    (DENIED, "it cannot be written: see whose it is, or choose another place with --runs"),
+    (DAMAGED, "put a copy back in its place, or begin anew with --fresh, which sets it aside"),
+)
 
 Value = TypeVar("Value")
 Say = Callable[[str], None]
@@ -54,7 +61,7 @@ def may_pass(error: BaseException) -> bool:
     """Whether the same may succeed later: another holds the lock, or a server is away."""
     for each in _chain(error):
         if isinstance(each, sqlite3.Error):
-            return getattr(each, "sqlite_errorcode", 0) & 0xFF in BUSY
+            return _code(each) in BUSY
         if isinstance(each, DBAPIError) and not isinstance(each.orig, sqlite3.Error):
             return each.connection_invalidated or isinstance(
                 each, (OperationalError, InterfaceError)
@@ -89,12 +96,12 @@ def storage_errors(path: Path | None = None) -> Iterator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
         what = f"{path} cannot be used as a study" if path else "the study cannot be written"
-        message = f"{what}: {_cause(error)}; is the disk full or the file damaged or locked?"
-        raise StorageError(message) from error
+        raise StorageError(f"{what}: {_cause(error)}; {_hint(error)}") from error
     except (ValueError, KeyError) as error:
         if path is None:
             raise
-        raise StorageError(f"{path} holds no study of this program: {error}") from error
+        hint = "put the study's own file there, or begin anew with --fresh, which sets it aside"
+        raise StorageError(f"{path} holds no study of this program: {error}; {hint}") from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -107,3 +114,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _cause(error: BaseException | None) -> str:
     """What the database said, in its own words."""
     return str(list(_chain(error))[-1]) if error else ""
+
+
+def _code(error: BaseException) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _hint(error: BaseException) -> str:
+    """What a person can do about it."""
+    code = _code(list(_chain(error))[-1])
+    for codes, hint in HINTS:
+        if code in codes:
+            return hint
+    return "the same command goes on once it answers again"

@@ -8,11 +8,9 @@ import atexit
 import contextlib
 import logging
 import os
-import signal
 import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 # Read by Ray when it is imported: no usage reports, no log files of its own for every trial, no
@@ -35,6 +33,7 @@ from ray.tune.search import Searcher
 from models.errors import InputError
 from search.driver import Assignment, Driver, NoTask
 from search.interruption import Interruption
+from search.orphans import none_left
 from search.space_file import SearchConfig
 from trainers.environment import worker_environment
 from trainers.messages import Answer, Cause, Failed
@@ -58,7 +57,10 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption) -> Non
     Raises InputError for resources that are not there, what the driver raises, and `Interrupted`.
     """
     ours = not ray.is_initialized()
-    with tempfile.TemporaryDirectory(prefix="ray-tune-", ignore_cleanup_errors=True) as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="ray-tune-", ignore_cleanup_errors=True) as scratch,
+        none_left() if ours else contextlib.nullcontext(),
+    ):
         try:
             if ours:
                 _start_ray(search)
@@ -70,7 +72,7 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption) -> Non
 
 
 def _stop_ray() -> None:
-    """Ends Ray's processes, by force where Ray waits for one that is gone.
+    """Asks Ray to end, and waits no longer than it should take.
 
     A signal to the whole process group, as `timeout` and service managers send it, also ends Ray's
     daemons; Ray's own shutdown then waits for their answer, sometimes for ever.
@@ -80,15 +82,6 @@ def _stop_ray() -> None:
     shutdown.join(SHUTDOWN_S)
     if shutdown.is_alive():
         atexit.unregister(ray.shutdown)  # it would wait again
-        for process in _children():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-
-
-def _children() -> list[int]:
-    """This process's children: Ray's daemons; its workers end with them."""
-    listings = Path("/proc/self/task").glob("*/children")
-    return [int(number) for listing in listings for number in listing.read_text().split()]
 
 
 def worker_count(search: SearchConfig, cores: int, gpus: float) -> int:

@@ -65,13 +65,39 @@ def test_a_signal_stops_cleanly_and_the_same_command_continues(program, number, 
     assert "Traceback" not in out + err
     before = Ledger.read(program.runs / "smoke").trials()
     assert [trial.state for trial in before] == [State.RUNNING] * 2
-    deadline = time.monotonic() + 10
-    while any(map(is_alive, below)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not [pid for pid in below if is_alive(pid)], "processes are left behind"
+    assert not alive_after(below, 10), "processes are left behind"
 
     done = program.run(*LONG)
     assert done.returncode == 0, done.stderr
+    went_on(program, before)
+
+
+def test_a_killed_driver_leaves_nothing_behind_and_the_same_command_continues(program):
+    process = program.start(*LONG)
+    wait_for(process, "epoch 3/40")
+    below = descendants(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not alive_after(below, 10), "processes are left behind"
+    before = Ledger.read(program.runs / "smoke").trials()
+    assert [trial.state for trial in before] == [State.RUNNING] * 2
+
+    done = program.run(*LONG)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    went_on(program, before)
+
+
+def alive_after(processes, seconds):
+    """Those that still live; waits no longer than it must."""
+    deadline = time.monotonic() + seconds
+    while any(map(is_alive, processes)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return [pid for pid in processes if is_alive(pid)]
+
+
+def went_on(program, before):
+    """The study is complete, and what was trained before was not trained again."""
     after = Ledger.read(program.runs / "smoke").trials()
     assert [t.architecture_id for t in after[:2]] == [t.architecture_id for t in before]
     assert len(after) == 4

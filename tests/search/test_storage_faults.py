@@ -97,7 +97,7 @@ def test_an_end_is_kept_as_well(begun: Ledger, space: Space, open_ledger: Open, 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_opening_waits_too(begun: Ledger, space: Space, open_ledger: Open, path: Path) -> None:
-    with locked(path), pytest.raises(StorageError, match="is the disk full or the file damaged"):
+    with locked(path), pytest.raises(StorageError, match="another program holds it: end that"):
         open_ledger(space)
     assert open_ledger(space).trials() == begun.trials()
 
@@ -130,14 +130,29 @@ def test_what_had_reached_the_storage_is_not_written_twice(
     assert {trial.state for trial in trials} == {State.COMPLETE}
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database" * 100])
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "no database": lambda _: b"not a database" * 100,
+    "truncated": lambda study: study[: len(study) // 2],
+    "overwritten": lambda study: study[:5000] + b"\xff" * 4000 + study[9000:],
+    "another program's": lambda _: foreign_database(),
+}
+
+
+def foreign_database() -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE songs (name TEXT)")
+        return connection.serialize()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_no_study_is_left_as_it_is(
-    space: Space, open_ledger: Open, path: Path, content: bytes
+    begun: Ledger, space: Space, open_ledger: Open, path: Path, damage: str
 ) -> None:
-    path.parent.mkdir()
+    content = DAMAGES[damage](path.read_bytes())
     path.write_bytes(content)
     began = time.monotonic()
-    with pytest.raises(StorageError, match=str(path)):
+    with pytest.raises(StorageError, match=f"{path}.* begin anew with --fresh"):
         open_ledger(space)
     assert time.monotonic() - began < 1, "that does not pass"
     assert path.read_bytes() == content
@@ -179,7 +194,7 @@ def test_a_full_disk(small_disk: Path, answers: int) -> None:
     before = Ledger.read(folder).trials()
     filler = fill(small_disk)
     watcher, began = Recorder(), time.monotonic()
-    with pytest.raises(StorageError, match="is the disk full"):
+    with pytest.raises(StorageError, match="is full; make room on the disk"):
         Executor(make_driver(space, ledger, watcher=watcher)).run()
     assert time.monotonic() - began < 10, "that does not pass"
     filler.unlink()

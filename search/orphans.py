@@ -1,0 +1,82 @@
+"""Ends the processes that a program has started, once it is gone.
+
+Even by SIGKILL, after which no code of its own runs; Ray's agents would live on for a minute. A
+second process looks once a second what the program has started, and waits for the end of a pipe
+that the program holds open, that is for its death. Linux only, which has `/proc`.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+LOOK_S = 1.0
+GRACE_S = 2.0  # in which they may end by themselves
+
+Started = dict[int, str]
+"""Processes, and when they began: a number may be given again."""
+
+
+@contextlib.contextmanager
+def none_left() -> Iterator[None]:
+    """What is running within ends with it, or with this process, however that ends."""
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", __file__, str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # no signal of the terminal's ends it
+    )
+    try:
+        yield
+    finally:
+        guard.communicate()
+
+
+def _guard(program: int) -> None:
+    seen: Started = {}
+    gone = False
+    while not gone:
+        gone = bool(select.select([sys.stdin], [], [], LOOK_S)[0])
+        seen |= _below(program)
+    seen.pop(os.getpid(), None)
+    deadline = time.monotonic() + GRACE_S
+    while _living(seen) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in _living(seen):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _below(program: int) -> Started:
+    """All living descendants."""
+    found: Started = {}
+    queue = [program]
+    while queue:
+        for listing in Path(f"/proc/{queue.pop()}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # it has just ended
+                children = {int(number) for number in listing.read_text().split()}
+                queue += children
+                found |= {child: began for child in children if (began := _began(child))}
+    return found
+
+
+def _living(seen: Started) -> list[int]:
+    return [process for process, began in seen.items() if _began(process) == began]
+
+
+def _began(process: int) -> str | None:
+    """When a process began, in the kernel's ticks; None for one that has ended."""
+    try:
+        state, *more = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state == "Z" else more[18]
+
+
+if __name__ == "__main__":
+    _guard(int(sys.argv[1]))

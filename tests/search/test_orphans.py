@@ -1,0 +1,81 @@
+"""What a program has started ends with it, however it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+    import subprocess, sys, time
+    from search.orphans import none_left
+
+    with none_left():
+        # A child, and one in a session of its own whose child renames itself, as Ray's agents do.
+        first = subprocess.Popen(["sleep", "71"])
+        code = "import subprocess; subprocess.run(['env', '-i', 'sleep', '72'])"
+        second = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        time.sleep(2.5)
+        print(first.pid, second.pid, flush=True)
+        {then}
+    print("left", flush=True)
+    time.sleep(30)
+"""
+
+
+def start(then: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM).format(then=then)],
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def told(program: subprocess.Popen[str]) -> list[int]:
+    """The processes that it has begun, and theirs."""
+    assert program.stdout is not None
+    begun = [int(number) for number in program.stdout.readline().split()]
+    (grandchild,) = Path(f"/proc/{begun[1]}/task/{begun[1]}/children").read_text().split()
+    return [*begun, int(grandchild)]
+
+
+def living(processes: list[int]) -> list[int]:
+    stats = {process: Path(f"/proc/{process}/stat") for process in processes}
+    return [p for p, stat in stats.items() if stat.exists() and ") Z " not in stat.read_text()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("group", [False, True])
+def test_killed(number: int, group: bool) -> None:
+    other = subprocess.Popen(["sleep", "73"])
+    program = start("time.sleep(60)")
+    begun = told(program)
+    assert living(begun) == begun
+    (os.killpg if group else os.kill)(program.pid, number)
+    program.wait(timeout=10)
+    deadline = time.monotonic() + 8
+    while living(begun) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert living(begun) == []
+    assert other.poll() is None, "what it did not start lives on"
+    other.kill()
+    other.wait()
+    program.stdout.close()
+
+
+def test_left() -> None:
+    """It waits until all have ended, and goes on."""
+    program = start("pass")
+    begun = told(program)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "left\n"
+    assert living(begun) == []
+    program.kill()
+    program.wait()
+    program.stdout.close()
