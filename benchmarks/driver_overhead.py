@@ -117,7 +117,7 @@ def ours(trials: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="study-") as folder:
         diary = Diary()
         driver = a_driver(space, folder, diary)
-        runner.run(driver, space.file.search, Interruption())
+        runner.run(driver, space.file.search, Interruption(), Path(folder))
         return diary.told()
 
 
@@ -188,7 +188,7 @@ _WRITES = [
 
 def _one_more(driver: "Driver") -> bool:
     """Passes one trial through; with two at a time, the sampler sees one that is running."""
-    from search.driver import Assignment
+    from search.tasks import Assignment
 
     given = driver.next_task()
     if not isinstance(given, Assignment):

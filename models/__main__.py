@@ -13,16 +13,17 @@ from models.architecture import Architecture, Backbone
 from models.backbone import Plan
 from models.describe import describe_architecture, describe_backbone
 from models.errors import InputError, ProgramError
-from models.explicit import Candidates, read_architecture, read_candidates, read_plan
+from models.explicit import read_architecture, read_candidates, read_plan
 from models.options import did_you_mean
 from models.sections import Section
 from models.weights import load_weights, published_weights
+from models.written import Candidates
 from models.yaml_input import Document, read_yaml, validate
 
 PUBLISHED = "paddle"
 # The sections of a space file, which are search's to read; here only their names are looked at.
 _SPACE_KEYS = (
-    "backbone", "data", "placement", "candidates", "training", "objectives", "search",
+    "backbone", "data", "placement", "candidates", "training", "latency", "objectives", "search",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Pure Python: reading a study or writing a report needs these and not Paddle.
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +15,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from models.errors import InputError
 from models.sections import Section
 
 OptionValue = bool | int | float | str
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SLOT = re.compile(r"stage([1-9][0-9]{0,2})\.block([1-9][0-9]{0,2})\.([a-z][a-z0-9_]{0,31})")
+
+
+class ArchitectureError(InputError, ValueError):
+    """A text that `Architecture.to_json` did not write."""
 
 
 @dataclass(frozen=True, order=True)
@@ -139,12 +146,29 @@ class Architecture:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The architecture `to_json` wrote. Raises ValueError or KeyError for any other text."""
-        value = json.loads(text)
-        placements = tuple(_placement(item) for item in value["placements"])
-        return cls(Backbone.model_validate(value["backbone"]), placements)
+        """The architecture `to_json` wrote. Raises ArchitectureError for any other text."""
+        try:
+            value = json.loads(text)
+            placements = tuple(_placement(item) for item in value["placements"])
+            return cls(Backbone.model_validate(value["backbone"]), placements)
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            reason = "".join(c if c.isprintable() else " " for c in str(error)[:200])
+            message = f"is no architecture as a study notes it: {type(error).__name__}: {reason}"
+            raise ArchitectureError(message) from error
 
 
 def _placement(item: Mapping[str, Any]) -> Placement:
     options = tuple(sorted(item["options"].items()))
-    return Placement(Slot.parse(item["slot"]), Block(item["block"], options))
+    name = item["block"]
+    if not all(map(_NAME.fullmatch, (name, *(key for key, _ in options)))):
+        raise ValueError(f"no name of a block or an option: {name}")
+    for key, value in options:
+        if not isinstance(value, OptionValue) or not _is_plain(value):
+            raise ValueError(f"no value of the option {key}: {value!r}")
+    return Placement(Slot.parse(item["slot"]), Block(name, options))
+
+
+def _is_plain(value: OptionValue) -> bool:
+    if isinstance(value, str):
+        return value.isprintable()
+    return not isinstance(value, float) or math.isfinite(value)

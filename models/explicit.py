@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from models import build
 from models.architecture import Architecture, Backbone, Block, Placement, Slot
@@ -24,26 +24,12 @@ from models.options import OptionError
 from models.registry import UnknownEntryError
 from models.sections import Section
 from models.shorthand import is_pattern, slots_named
+from models.written import Candidates, Placements
 from models.yaml_input import Document, KeyPath, validate
 
 NONE = "none"
 """Written for a block, it says that the slot stays empty."""
 
-
-def _as_mapping(given: object) -> object:
-    if isinstance(given, str):
-        return {given: None}
-    if not isinstance(given, dict):
-        raise ValueError("must be a block, as `se` or `{se: {reduction: 8}}`, or `none`")  # noqa: TRY004 - Pydantic's
-    return given
-
-
-BlockInSlot = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_as_mapping)]
-Placements = dict[str, BlockInSlot]
-"""As written: slots to one block each."""
-
-Candidates = dict[str, Placements]
-"""As written: names to architectures."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}")
 

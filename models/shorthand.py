@@ -8,13 +8,12 @@ counted in their stage.
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from models.architecture import Slot
 from models.backbone import Plan
 from models.errors import InputError
+from models.written import Word
 
-Word = Literal["all", "last", "every_second"]
 WORDS: tuple[Word, ...] = ("all", "last", "every_second")
 
 _PATTERN = re.compile(
@@ -110,7 +109,8 @@ def nearest_position(given: str, slots: Iterable[Slot], plan: Plan) -> str | Non
 
 
 def _distance(one: str, other: str, stem: str) -> int:
-    return abs(int(one.removeprefix(stem)) - int(other.removeprefix(stem)))
+    first, second = (int(name.removeprefix(stem)[:9]) for name in (one, other))  # of any length
+    return abs(first - second)
 
 
 def _positions(slots: Iterable[Slot]) -> list[str]:

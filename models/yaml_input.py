@@ -5,10 +5,11 @@ booleans. Tags, anchors and aliases are refused, so a file can neither make obje
 """
 
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -21,6 +22,8 @@ from models.sections import Section
 MAX_BYTES = 32 * 1024  # PyYAML reads some 30 KB a second
 MAX_DEPTH = 20
 MAX_PROBLEMS = 20
+MAX_ASSIGNED = 1000
+MAX_SHOWN = 600  # characters of a message; the longest list of what is allowed has some 300
 
 KeyPath = tuple[str | int, ...]
 _FOR_PEOPLE = {
@@ -31,8 +34,37 @@ _FOR_PEOPLE = {
 AnySection = TypeVar("AnySection", bound=Section)
 
 
+class _RefusedError(yaml.MarkedYAMLError):
+    """YAML that is valid and not read."""
+
+
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way
+    depth = 0
+
+    def fetch_more_tokens(self) -> None:
+        try:
+            super().fetch_more_tokens()
+        except (ValueError, OverflowError):  # PyYAML's, of \UFFFFFFFF or %YAML 1.<5000 digits>
+            problem = "a character or version that does not exist"
+            raise yaml.MarkedYAMLError(None, None, problem, self.get_mark()) from None
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Every node passes here before anything recursive goes into it."""
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.CollectionStartEvent) and self.depth == MAX_DEPTH:
+            self._refuse(event, f"nested more than {MAX_DEPTH} levels deep")
+        if event.anchor is not None:
+            self._refuse(event, "anchors and aliases are not read; write the value out")
+        if getattr(event, "tag", None) is not None:
+            self._refuse(event, f"tags such as {event.tag} are not read; remove it")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def _refuse(self, event: Any, problem: str) -> None:
+        raise _RefusedError(None, None, problem, event.start_mark)
 
 
 _RESOLVERS = (
@@ -50,18 +82,26 @@ for _tag, _pattern, _first in _RESOLVERS:
 
 @dataclass
 class Document:
-    """The values of a YAML file, and where each came from (`file:line` or `-o key=value`)."""
+    """The values of a YAML file, and where each came from (`file:line` or `-o key=value`).
+
+    `source` is the file as messages name it, or the assignment, where `has_lines` is false.
+    """
 
     source: str
     values: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
+    has_lines: bool = True
+
+    def at(self, line: int) -> str:
+        """What messages call a line, counted from 1."""
+        return f"{self.source}:{line}" if self.has_lines else self.source
 
     def place(self, path: KeyPath) -> str:
         """Where the value at `path`, or the nearest thing around it, was written."""
         for end in range(len(path), 0, -1):
             if path[:end] in self.places:
                 return self.places[path[:end]]
-        return f"{self.source}:1"
+        return self.at(1)
 
     def given(self, path: KeyPath) -> object:
         """The value at `path`; None where there is none."""
@@ -75,46 +115,66 @@ class Document:
 
     def problem(self, path: KeyPath, message: str) -> str:
         """One line: place, key, and what is wrong with it."""
-        return f"{self.place(path)}: {key_text(path)}: {message}"
+        return f"{self.place(path)}: {key_text(path)}: {one_line(message)}"
 
 
 def key_text(path: KeyPath) -> str:
     """`("search", "trials")` as `search.trials`."""
-    shown = (str(part) if str(part).isprintable() else repr(part) for part in path)
+    shown = (one_line(str(part) if str(part).isprintable() else repr(part), 80) for part in path)
     return ".".join(shown) or "the file"
+
+
+def one_line(text: str, most: int = MAX_SHOWN) -> str:
+    """`text` with escapes for what cannot be printed, and without its middle where it is long."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 3]} … {text[-(most - most // 3) :]}"
 
 
 def read_yaml(path: Path) -> Document:
     """The mapping in the file `path`. Raises InputError naming file and line for anything else."""
+    source = one_line(str(path), len(str(path)) * 10)
     try:
-        content = path.read_bytes()
+        text = _content(path).decode("utf-8")
     except FileNotFoundError:
-        near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yaml")])
-        raise InputError(f"{path}: there is no such file{near}") from None
+        raise InputError(f"{source}: {_no_file(path)}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(content) > MAX_BYTES:
-        raise InputError(f"{path}: {len(content):,} bytes; at most {MAX_BYTES:,} are read")
-    try:
-        text = content.decode("utf-8")
+        raise InputError(f"{source}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    return parse_yaml(text, str(path))
+        message = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise InputError(f"{source}: {message}") from None
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from None
+    return parse_yaml(text, source)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file. Raises OSError, and ValueError for what is not read, and why."""
+    found = path.stat()
+    # A pipe may never answer, and a device never end; what a folder is, `open` says.
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise ValueError("is a pipe or a device; write it to a file first")
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{found.st_size:,} bytes; at most {MAX_BYTES:,} are read")
+    return content
+
+
+def _no_file(path: Path) -> str:
+    if path.is_symlink():
+        return f"is a link to {one_line(str(path.readlink()))}, which does not exist"
+    near = did_you_mean(path.name, [p.name for p in path.parent.glob("*.yaml")])
+    return f"there is no such file{one_line(near)}"
 
 
 def parse_yaml(text: str, source: str) -> Document:
     """The mapping that `text` holds; see `read_yaml`. `source` names it in messages."""
     document = Document(source, {})
-    try:
-        _refuse_hostile(text, source)
-        root = yaml.compose(text, Loader=_Loader)
-        value = None if root is None else _construct(root, (), document)
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        message = f"the character #x{ord(text[error.position]):04x} is not allowed in YAML"
-        raise InputError(f"{source}:{line}: {message}") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{_yaml_place(error, source)}: {_yaml_message(error)}") from None
+    root = _compose(text, document)
+    value = None if root is None else _construct(root, (), document)
     if not isinstance(value, dict):
         what = "is empty" if value is None else "holds no mapping"
         raise InputError(f"{source}:1: the file {what}; it must consist of `key: value` lines")
@@ -122,33 +182,32 @@ def parse_yaml(text: str, source: str) -> Document:
     return document
 
 
-def _refuse_hostile(text: str, source: str) -> None:
-    """Checks events, which need no recursion, before anything recursive touches the text."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        place = f"{source}:{event.start_mark.line + 1}" if event.start_mark else source
-        if getattr(event, "anchor", None) is not None:
-            raise InputError(f"{place}: anchors and aliases are not read; write the value out")
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            raise InputError(f"{place}: tags such as {tag} are not read; remove it")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            raise InputError(f"{place}: nested more than {MAX_DEPTH} levels deep")
+def _compose(text: str, document: Document) -> yaml.Node | None:
+    """The nodes of a text. Raises InputError for what is no YAML, or none that is read."""
+    try:
+        return yaml.compose(text, Loader=_Loader)
+    except ReaderError as error:
+        place = document.at(text.count("\n", 0, error.position) + 1)
+        message = f"the character #x{ord(text[error.position]):04x} is not allowed in YAML"
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = document.at(mark.line + 1) if mark else document.source
+        message = _yaml_message(error)
+    raise InputError(f"{place}: {one_line(message)}")
 
 
 def _construct(node: yaml.Node, path: KeyPath, document: Document) -> Any:
-    place = f"{document.source}:{node.start_mark.line + 1}"
+    place = document.at(node.start_mark.line + 1)
     document.places.setdefault(path, place)
     if isinstance(node, yaml.SequenceNode):
         return [_construct(item, (*path, i), document) for i, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         return _construct_mapping(node, path, document)
     try:
+        node.value.encode()
         return _scalar(node)
+    except UnicodeEncodeError:
+        raise InputError(f"{place}: half a character, as \\ud800, is no text") from None
     except ValueError:  # Python reads integers of up to 4300 digits
         raise InputError(f"{place}: a number of {len(node.value)} digits is not read") from None
 
@@ -160,10 +219,11 @@ def _construct_mapping(node: yaml.MappingNode, path: KeyPath, document: Document
         key = _construct(key_node, (), document) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
             given = repr(key) if isinstance(key_node, yaml.ScalarNode) else f"a {key_node.id}"
-            raise InputError(f"{document.source}:{line}: keys must be words, not {given}")
+            raise InputError(f"{document.at(line)}: keys must be words, not {one_line(given)}")
         if key in values:
-            raise InputError(f"{document.problem((*path, key), f'given again in line {line}')}")
-        document.places[(*path, key)] = f"{document.source}:{line}"
+            again = f"in line {line}" if document.has_lines else "in the same value"
+            raise InputError(document.problem((*path, key), f"given again {again}"))
+        document.places[(*path, key)] = document.at(line)
         values[key] = _construct(value_node, (*path, key), document)
     return values
 
@@ -173,17 +233,14 @@ def _scalar(node: yaml.Node) -> Any:
     if kind == "int":
         return int(node.value)
     if kind == "float":
-        return float(node.value.replace(".inf", "inf").replace(".nan", "nan").lower())
+        return float(node.value.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return {"bool": node.value == "true", "null": None}.get(kind, node.value)
-
-
-def _yaml_place(error: Exception, source: str) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f"{source}:{mark.line + 1}" if mark else source
 
 
 def _yaml_message(error: Exception) -> str:
     problem = getattr(error, "problem", None) or str(error)
+    if isinstance(error, _RefusedError):
+        return problem
     if re.search(r"\\t|\btab\b", problem):
         return f"{problem}; YAML is indented with spaces"
     return f"is not valid YAML: {problem}"
@@ -194,14 +251,29 @@ def override(document: Document, assignments: Iterable[str]) -> None:
 
     Raises InputError for an assignment that is none, or whose key leads through a plain value.
     """
-    for assignment in assignments:
+    given = tuple(assignments)
+    if sum(map(len, given)) > MAX_BYTES or len(given) > MAX_ASSIGNED:
+        most = f"at most {MAX_ASSIGNED:,} of them are read, and {MAX_BYTES:,} characters"
+        raise InputError(f"-o {one_line(given[0], 80)} and others: {most}")
+    for assignment in given:
         key, equals, text = assignment.partition("=")
-        label = f"-o {assignment}"
+        label = f"-o {one_line(assignment, 200)}"
         path = tuple(key.strip().split("."))
-        if not equals or not all(path):
+        if not equals or not all(map(_is_key, path)) or len(path) > MAX_DEPTH:
             raise InputError(f"{label}: write -o key=value, e.g. -o search.trials=10")
-        value = parse_yaml(f"value: {text}", label).values["value"]
-        _set(document, path, value, label)
+        _set(document, path, _assigned(text, path, label), label)
+
+
+def _is_key(text: str) -> bool:
+    return bool(text) and text.isprintable()
+
+
+def _assigned(text: str, path: KeyPath, label: str) -> object:
+    part = Document(label, {}, has_lines=False)
+    root: Any = _compose(f"value: {text}", part)
+    if len(root.value) != 1:  # a line break and another key
+        raise InputError(f"{label}: sets more than one key; write -o for each")
+    return _construct(root.value[0][1], path, part)
 
 
 def _set(document: Document, path: tuple[str, ...], value: object, label: str) -> None:
@@ -211,11 +283,12 @@ def _set(document: Document, path: tuple[str, ...], value: object, label: str) -
             document.places[path[:depth]] = label
         inner = target.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise InputError(f"{label}: {key} is a value, not a group of keys")
+            raise InputError(f"{label}: {key_text((key,))} is a value, not a group of keys")
         target = inner
+    if path[-1] in target:
+        for known in [place for place in document.places if place[: len(path)] == path]:
+            del document.places[known]
     target[path[-1]] = value
-    for known in [place for place in document.places if place[: len(path)] == path]:
-        del document.places[known]
     document.places[path] = label
 
 
@@ -294,7 +367,12 @@ def _habit(item: Mapping[str, Any]) -> str:
 def _keys(section: type[Section], path: KeyPath) -> list[str]:
     for key in path:
         annotation = section.model_fields[str(key)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, Section)):
+        inner = [each for each in (annotation, *get_args(annotation)) if _is_section(each)]
+        if not inner:
             return []
-        section = annotation
+        section = inner[0]
     return list(section.model_fields)
+
+
+def _is_section(annotation: object) -> TypeGuard[type[Section]]:
+    return isinstance(annotation, type) and issubclass(annotation, Section)

@@ -52,7 +52,8 @@ def how_sure(study: Study) -> list[str]:
 def how_to_go_on(study: Study) -> list[str]:
     """What a person can do next."""
     folder = study.folder or Path("runs", study.name)
-    dashboard = shlex.join(["optuna-dashboard", f"sqlite:///{folder.as_posix()}/study.db"])
+    storage = study.storage or f"sqlite:///{folder.as_posix()}/study.db"
+    dashboard = shlex.join(["optuna-dashboard", storage])
     return [
         f"- Search on: {_search_on(study)}; trials that ended are kept.",
         f"- Look at every trial: {code(dashboard)} shows the study in a browser.",

@@ -9,6 +9,7 @@ from typing import Any, Self
 from reports.gains import baseline_of, controls_of
 from search.front import front
 from search.ledger import Ledger
+from search.study_place import StudyPlace
 from search.trial import State, Trial
 from trainers.messages import Start
 
@@ -24,7 +25,8 @@ class Study:
     `space` is what all trials share, as the space file says it; `machine`, `data`, `search` and
     `latency_model` hold what the search noted and may lack any key. `start` are the weights that
     all trials inherit, `architectures` is how many the space holds, `folder` the run's folder as
-    it was given, `command` what the search was started with.
+    it was given, `command` what the search was started with, `storage` the server's address where
+    the study is not in the folder.
     """
 
     name: str
@@ -41,11 +43,12 @@ class Study:
     command: str | None = None
     architectures: int | None = None
     folder: Path | None = None
+    storage: str | None = None
 
     @classmethod
-    def read(cls, run_folder: Path) -> Self:
-        """The study in a run's folder. Raises InputError or StorageError as `Ledger.read` does."""
-        return cls.of(Ledger.read(run_folder), run_folder)
+    def read(cls, run_folder: Path, place: StudyPlace | None = None) -> Self:
+        """The study of a run's folder. Raises InputError or StorageError as `Ledger.read` does."""
+        return cls.of(Ledger.read(run_folder, place), run_folder)
 
     @classmethod
     def of(cls, ledger: Ledger, run_folder: Path) -> Self:
@@ -68,6 +71,7 @@ class Study:
             command=None if command is None else str(command),
             architectures=None if architectures is None else int(architectures),
             folder=run_folder,
+            storage=ledger.facts("storage"),
         )
 
     @property

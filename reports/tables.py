@@ -109,8 +109,17 @@ def effects_table(effects: Iterable[Effect]) -> pd.DataFrame:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """The table as CSV text: six decimals for every number that is not a count."""
-    return str(table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
+    """The table as CSV text: six decimals for every number that is not a count.
+
+    Texts that a spreadsheet would take for formulas get an apostrophe, and what moves its cursor
+    becomes a space: a study may be anybody's.
+    """
+    safe = table.copy()
+    for name, kind in table.dtypes.items():
+        if kind == "string":
+            printed = table[name].str.replace(r"[^\S \n]|[\x00-\x08\x0e-\x1f\x7f]", " ", regex=True)
+            safe[name] = printed.str.replace(r"^(?=[=+@-])", "'", regex=True)
+    return str(safe.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
 
 
 def _frame(rows: Sequence[Mapping[str, object]], columns: Mapping[str, str]) -> pd.DataFrame:

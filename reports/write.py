@@ -13,13 +13,13 @@ from search.effects import effects
 FOLDER = "report"
 
 
-def write_report(run_folder: Path) -> Path:
-    """Reads the study in `run_folder` and writes its report; returns the report's folder.
+def write_report(run_folder: Path, study: Study | None = None) -> Path:
+    """Writes the report of the study in `run_folder`, as it was read, else read now; its folder.
 
     Raises InputError where there is no study and StorageError where files cannot be read or
     written.
     """
-    study = Study.read(run_folder)
+    study = study or Study.read(run_folder)
     folder = run_folder / FOLDER
     front = front_table(study.trials, study.objectives, study.validation_images)
     found = effects(study.trials)

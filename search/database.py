@@ -1,10 +1,11 @@
-"""The storage of a study: opened and written with patience, its errors in words."""
+"""A study's storage that does not answer: asked again for a while, its errors in words."""
 
 import contextlib
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TypeVar
 
 import optuna
@@ -13,9 +14,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 
 from models.errors import StorageError
 
-TIMEOUT_S = 5.0  # that SQLite itself waits for another process's lock
 PATIENCE_S = 90.0  # that all is tried again which may pass
 SLOWEST_S = 10.0  # between two attempts
+LOOK_S = 0.2  # how soon it is noticed that nobody waits any more
 # The low byte of SQLite's error codes.
 BUSY, FULL, DENIED, DAMAGED = {5, 6}, {10, 13}, {8, 14}, {11, 26}
 HINTS = (
@@ -24,6 +25,11 @@ HINTS = (
     (DENIED, "it cannot be written: see whose it is, or choose another place with --runs"),
     (DAMAGED, "put a copy back in its place, or begin anew with --fresh, which sets it aside"),
 )
+# What a server says, in words, for it gives no codes to those it does not let in.
+REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password")
+
+# What comes of taking somebody else's study for one of this program's.
+FOREIGN = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 Value = TypeVar("Value")
 Say = Callable[[str], None]
@@ -34,27 +40,47 @@ def to_stderr(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def patiently(step: Callable[[], Value], say: Say = to_stderr) -> Value:
-    """What `step` gives, tried again for `PATIENCE_S` where the storage may yet answer.
+@dataclass
+class Patience:
+    """Does a step again for `PATIENCE_S` where the storage may yet answer.
 
-    `step` must not mind being done twice: what failed may have reached the storage. `say` is told
-    once.
+    `say` is told once that it is waited for; the waiting ends early where `is_over` says so, as
+    after Ctrl-C.
     """
 
-    def before(attempt: tenacity.RetryCallState) -> None:
+    say: Say = to_stderr
+    is_over: Callable[[], bool] = lambda: False
+
+    def __call__(self, step: Callable[[], Value]) -> Value:
+        """What `step` gives; it must not mind being done twice: what failed may have arrived."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(may_pass),
+            wait=tenacity.wait_exponential(multiplier=0.25, max=SLOWEST_S),
+            stop=self._ends,
+            sleep=self._sleep,
+            before_sleep=self._before,
+            reraise=True,
+        )
+        return retrying(step)
+
+    def opening(self, place: object, step: Callable[[], Value]) -> Value:
+        """What `step` gives, or why `place` cannot be used, as StorageError."""
+        with storage_errors(place):
+            return self(step)
+
+    def _ends(self, attempt: tenacity.RetryCallState) -> bool:
+        return self.is_over() or tenacity.stop_after_delay(PATIENCE_S)(attempt)
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self.is_over() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK_S))
+
+    def _before(self, attempt: tenacity.RetryCallState) -> None:
         outcome = attempt.outcome
         if attempt.attempt_number == 1 and outcome is not None:
             why = _cause(outcome.exception())
-            say(f"the study does not answer ({why}); it is tried again for {PATIENCE_S:g} s")
-
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(may_pass),
-        wait=tenacity.wait_exponential(multiplier=0.25, max=SLOWEST_S),
-        stop=tenacity.stop_after_delay(PATIENCE_S),
-        before_sleep=before,
-        reraise=True,
-    )
-    return retrying(step)
+            self.say(f"the study does not answer ({why}); it is tried again for {PATIENCE_S:g} s")
 
 
 def may_pass(error: BaseException) -> bool:
@@ -63,45 +89,27 @@ def may_pass(error: BaseException) -> bool:
         if isinstance(each, sqlite3.Error):
             return _code(each) in BUSY
         if isinstance(each, DBAPIError) and not isinstance(each.orig, sqlite3.Error):
+            if any(words in str(each.orig) for words in REFUSALS):
+                return False
             return each.connection_invalidated or isinstance(
                 each, (OperationalError, InterfaceError)
             )
     return False
 
 
-def refuse_foreign(path: Path) -> None:
-    """Raises ValueError for a database without studies, which Optuna would write its tables into.
-
-    `mode=rw` never makes a file, and rolls back what a killed program left half written.
-    """
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=TIMEOUT_S)) as connection:
-        query = "SELECT count(*) FROM sqlite_master WHERE name = 'studies'"
-        if connection.execute(query).fetchone() == (0,):
-            raise ValueError("it has no table of studies")
-
-
-def open_sqlite(path: Path) -> optuna.storages.BaseStorage:
-    """SQLite that waits a little for another process's lock before it says so."""
-    options = {"connect_args": {"timeout": TIMEOUT_S}}
-    return optuna.storages.get_storage(
-        optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
-    )
-
-
 @contextlib.contextmanager
-def storage_errors(path: Path | None = None) -> Iterator[None]:
-    """Turns what the database says into StorageError; `path` where it is being opened."""
+def storage_errors(place: object = None) -> Iterator[None]:
+    """Turns what the database says into StorageError; `place`: what is being opened."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.StorageInternalError) as error:
-        what = f"{path} cannot be used as a study" if path else "the study cannot be written"
+        what = f"{place} cannot be used as a study" if place else "the study cannot be written"
         raise StorageError(f"{what}: {_cause(error)}; {_hint(error)}") from error
-    except (ValueError, KeyError) as error:
-        if path is None:
+    except (*FOREIGN, RuntimeError) as error:  # the last for Optuna's tables of another version
+        if place is None:
             raise
         hint = "put the study's own file there, or begin anew with --fresh, which sets it aside"
-        raise StorageError(f"{path} holds no study of this program: {error}; {hint}") from error
+        raise StorageError(f"{place} holds no study of this program: {error}; {hint}") from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -113,7 +121,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def _cause(error: BaseException | None) -> str:
     """What the database said, in its own words."""
-    return str(list(_chain(error))[-1]) if error else ""
+    return " ".join(str(list(_chain(error))[-1]).split()) if error else ""
 
 
 def _code(error: BaseException) -> int:
@@ -126,4 +134,6 @@ def _hint(error: BaseException) -> str:
     for codes, hint in HINTS:
         if code in codes:
             return hint
+    if any(words in _cause(error) for words in REFUSALS):
+        return "see the address and the user (--storage)"
     return "the same command goes on once it answers again"

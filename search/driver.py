@@ -5,11 +5,10 @@ of a worker to `lost`; `search/runner.py` does so with Ray, tests do so in a loo
 """
 
 import enum
-import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +24,11 @@ from search.placements import placement_proposer
 from search.proposer import Chosen, Proposer
 from search.sampling.whole import EXHAUSTED, NothingLeftError, NothingNowError
 from search.space import Space
-from search.tasks import Tasks
+from search.tasks import Assignment, Tasks
 from search.trial import Role, State, Trial
 from search.verdict import Verdict
 from trainers.config import BASELINE
-from trainers.messages import (
-    Answer,
-    Built,
-    Cause,
-    EpochResult,
-    Failed,
-    Measured,
-    Resumed,
-    Saved,
-    Task,
-)
+from trainers.messages import Answer, Built, Cause, EpochResult, Failed, Measured, Resumed, Saved
 
 MAX_INFEASIBLE_IN_A_ROW = 500
 HALVES, BY_HALVES = 2, ", with half of each batch at a time"  # where memory was short
@@ -55,14 +44,6 @@ class NoTask(enum.Enum):
 
     LATER = "nothing to do before a running trial ends"
     NEVER = "the search is done"
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A task and the number of the trial it belongs to."""
-
-    number: int
-    task: Task
 
 
 class Driver:
@@ -146,12 +127,22 @@ class Driver:
         """A trial that an earlier run of the driver began."""
         while self._again and not self._out_of_time():
             number = self._again.popleft()
-            if self._start is None or self._trials[number].role is not Role.ORIGIN:
+            if self._start is not None and self._trials[number].role is Role.ORIGIN:
+                self._ledger.complete(number)  # its weights are there, and others began with them
+                self._refresh(number)
+            elif self._is_to_go_on(number):
                 self._ledger.restart(number)
                 return self._assign(number)
-            self._ledger.complete(number)  # its weights are there, and others began with them
-            self._refresh(number)
         return None
+
+    def _is_to_go_on(self, number: int) -> bool:
+        """Judges it by its latency once more: the driver may have been killed while it did."""
+        latency = self._trials[number].latency
+        if latency is None:
+            return True
+        self._ledger.measured(number, latency)
+        trial = self._refresh(number)
+        return trial.has_all_epochs or self._within_budgets(trial)
 
     def _ended_early(self, reason: NothingLeftError) -> Assignment | NoTask:
         """Proposes no more; the checks are still made if there is time."""
@@ -248,32 +239,36 @@ class Driver:
         self._ledger.measured(number, answer.latency)
         trial = self._refresh(number)
         self._latencies.measured(self._trials.values())
-        return self._complete(number) if trial.has_all_epochs else self._feasible(trial)
+        if trial.has_all_epochs:
+            return self._complete(number)
+        if self._within_budgets(trial):
+            self._watcher.trial_advanced(trial)
+        return number in self._running
 
-    def _feasible(self, trial: Trial) -> bool:
-        if trial.over_budget and trial.role is Role.CANDIDATE:
-            self._infeasible_in_a_row += 1
-            self._ledger.infeasible(trial.number, dict(trial.over_budget))
-            return self._end(trial.number)
-        if trial.role is Role.CANDIDATE:
-            self._infeasible_in_a_row = 0
-        self._watcher.trial_advanced(trial)
-        return True
+    def _within_budgets(self, trial: Trial) -> bool:
+        """Whether a measured trial is; a candidate that is not ends here."""
+        if trial.role is not Role.CANDIDATE:
+            return True
+        self._infeasible_in_a_row = self._infeasible_in_a_row + 1 if trial.over_budget else 0
+        if not trial.over_budget:
+            return True
+        self._ledger.infeasible(trial.number, dict(trial.over_budget))
+        return self._end(trial.number)
 
     def _epoch(self, number: int, result: EpochResult) -> bool:
-        if not math.isfinite(result.val_accuracy):
-            return self._fail(number, Failed(_no_number(result)))
+        if not result.judged:
+            reason = f"the validation accuracy of epoch {result.epoch} is {result.val_accuracy}"
+            return self._fail(number, Failed(reason))
         self._ledger.epoch(number, (*self._trials[number].curve[: result.epoch - 1], result))
         return self._advanced(number)
 
     def _resumed(self, number: int, answer: Resumed) -> bool:
         for each in answer.damaged:
             self._watcher.notice(f"trial {number}: a checkpoint is damaged and not used: {each}")
-        known = len(self._trials[number].curve)
         self._ledger.epoch(number, answer.curve)
-        trial = self._refresh(number)
-        is_news = len(answer.curve) > known or trial.has_all_epochs
-        return self._advanced(number) if is_news else True
+        self._refresh(number)
+        # What is known is judged once more: the driver may have been killed before it was.
+        return self._advanced(number) if answer.curve else True
 
     def _advanced(self, number: int) -> bool:
         """Whether a trial with one more epoch is to go on."""
@@ -394,7 +389,3 @@ class Driver:
             self._checkpoints.remove(number)
         self._watcher.trial_ended(self._refresh(number))
         return False
-
-
-def _no_number(result: EpochResult) -> str:
-    return f"the validation accuracy of epoch {result.epoch} is {result.val_accuracy}"

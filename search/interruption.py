@@ -42,7 +42,7 @@ class Interruption:
             yield
         finally:
             self._shields -= 1
-        self.check()
+            self.check()  # also after an error: that of a wait which the signal cut short
 
     def check(self) -> None:
         """Raises `Interrupted` if a signal came and was put off, or lost in a library."""

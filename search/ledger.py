@@ -18,18 +18,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from models.architecture import Architecture
 from models.cost import Cost
-from models.errors import InputError, StorageError
-from search.database import Say, open_sqlite, patiently, refuse_foreign, storage_errors
+from models.errors import InputError
+from search.database import Patience, Say, storage_errors
 from search.other_space import other_space
 from search.records import Records
 from search.sampling.domain import CONSTRAINTS, COSTS
+from search.stored_trial import CANDIDATE, MICRO_BATCHES, read_trial
+from search.study_file import StudyFile
+from search.study_place import StudyPlace
 from search.trial import Role, State, Trial
 from search.unrecorded import Unrecorded
 from trainers.messages import EpochResult, Failed, Latency, Start, Worker
 
-DATABASE = "study.db"
-MICRO_BATCHES = "micro_batches"
-CANDIDATE = "candidate"
 REFERENCE = "latency_reference_ms"
 START = "start"
 
@@ -71,45 +71,54 @@ class Budgets:
 
 
 class Ledger:
-    """A study with its trials, kept in `study.db` of a run's folder."""
+    """A study with its trials."""
 
     def __init__(
         self,
         study: optuna.Study,
         storage: optuna.storages.BaseStorage,
         unrecorded: Unrecorded | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.study = study
-        self._records = Records(study, storage, unrecorded)
+        self._records = Records(study, storage, unrecorded, patience)
         self._light: dict[int, FrozenTrial] = {}
         self.objectives: tuple[str, ...] = tuple(self._records.facts["objectives"])
         self.space: dict[str, Any] = self._records.facts["space"]
         budgets = self.space["objectives"]
+        if self.objectives != ("val_accuracy", *budgets["minimize"]):
+            raise ValueError(f"its objectives are {self.objectives!r}")
         self.budgets = Budgets(budgets["max_params"], budgets["max_latency_ms"])
 
     @classmethod
-    def open(cls, folder: Path, objectives: Sequence[str], space: Mapping[str, Any]) -> Self:
-        """The study in `folder`, begun if there is none.
+    def open(
+        cls,
+        folder: Path,
+        objectives: Sequence[str],
+        space: Mapping[str, Any],
+        place: StudyPlace | None = None,
+        patience: Patience | None = None,
+    ) -> Self:
+        """The study of `folder`, begun if there is none; in `place` if it is not a file there.
 
         `space` is `SpaceFile.fingerprint`: what all trials of a study must share. Raises
-        InputError for a study of another space and StorageError for a file that is no study.
+        InputError for a study of another space and StorageError for what is no study.
         """
-        path = folder / DATABASE
-        if path.exists():
-            ledger = cls._opened(folder, Unrecorded(folder))
-            if ledger.space == space:
-                return ledger
-            if ledger.trials():
-                raise InputError(other_space(folder, ledger.space, space))
-            path.unlink()  # a study without a trial holds nothing to lose
-        unfinished = path.with_suffix(".begun")
-        unfinished.unlink(missing_ok=True)
-        with storage_errors(path):
-            storage = open_sqlite(unfinished)
-            cls.create(storage, folder.name, objectives, space)
-            storage.remove_session()
-            unfinished.rename(path)  # whatever kills the program: a study is whole or not there
-        return cls._opened(folder, Unrecorded(folder))
+        place, patience = place or StudyFile(folder), patience or Patience()
+
+        def make(storage: optuna.storages.BaseStorage, name: str) -> None:
+            cls.create(storage, name, objectives, space)
+
+        with storage_errors(place):
+            if patience(place.exists):
+                ledger = cls._loaded(place, patience, Unrecorded(folder))
+                if ledger.space == space:
+                    return ledger
+                if ledger.trials():
+                    raise InputError(other_space(folder, ledger.space, space))
+                patience(place.remove)  # a study without a trial holds nothing to lose
+            patience(lambda: place.create(make))
+            return cls._loaded(place, patience, Unrecorded(folder))
 
     @classmethod
     def create(
@@ -132,21 +141,21 @@ class Ledger:
         return cls(study, storage)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """The study in `folder`. Raises InputError where there is none, StorageError for others."""
-        return cls._opened(folder, None)
+    def read(cls, folder: Path, place: StudyPlace | None = None) -> Self:
+        """The study of `folder`. Raises InputError where there is none, StorageError for others."""
+        place, patience = place or StudyFile(folder), Patience()
+        with storage_errors(place):
+            if not patience(place.exists):
+                raise InputError(f"{folder}: there is no study here ({place} is missing)")
+            return cls._loaded(place, patience, None)
 
     @classmethod
-    def _opened(cls, folder: Path, unrecorded: Unrecorded | None) -> Self:
-        path = folder / DATABASE
-        if not path.exists():
-            raise InputError(f"{folder}: there is no study here ({DATABASE} is missing)")
-        with storage_errors(path):
-            return patiently(lambda: cls(*_loaded(path), unrecorded))
+    def _loaded(cls, place: StudyPlace, patience: Patience, unrecorded: Unrecorded | None) -> Self:
+        return patience(lambda: cls(*place.load(), unrecorded, patience))
 
     def tell(self, say: Say) -> None:
         """Has `say` told when the storage does not answer, else written to stderr."""
-        self._records.say = say
+        self._records.patience.say = say
 
     def note(self, key: str, value: object) -> None:
         """Writes a fact about the whole study, such as its data and its machine."""
@@ -168,11 +177,11 @@ class Ledger:
 
     def trials(self) -> list[Trial]:
         """All trials by number."""
-        return [_read(trial, self.budgets) for trial in self._records.trials]
+        return [read_trial(trial, self.budgets.exceeded) for trial in self._records.trials]
 
     def trial(self, number: int) -> Trial:
         """One trial."""
-        return _read(self.frozen(number), self.budgets)
+        return read_trial(self.frozen(number), self.budgets.exceeded)
 
     def for_sampler(self) -> list[FrozenTrial]:
         """The trials that contend, learning curves as Optuna has them, without what people read."""
@@ -305,12 +314,6 @@ class Ledger:
         return [over.get(name, 1.0) - 1.0 for name, limit in limits.items() if limit is not None]
 
 
-def _loaded(path: Path) -> tuple[optuna.Study, optuna.storages.BaseStorage]:
-    refuse_foreign(path)
-    storage = open_sqlite(path)
-    return optuna.load_study(study_name=None, storage=storage), storage
-
-
 def _attributes(proposal: Proposal, cost: Cost, epochs: int) -> dict[str, Any]:
     """What is known of a trial from the start; few keys, since a database takes time for each."""
     architecture = proposal.architecture
@@ -350,47 +353,3 @@ def _light(trial: FrozenTrial, costs: Sequence[str]) -> FrozenTrial:
 
 def _over_budget(over: Mapping[str, float]) -> str:
     return "; ".join(f"{ratio:.2f} times {name}" for name, ratio in over.items())
-
-
-def _read(frozen: FrozenTrial, budgets: Budgets) -> Trial:
-    try:
-        return _read_attributes(frozen, budgets)
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"trial {frozen.number} was not written by this program, or by an older version"
-        raise StorageError(f"{message}: {type(error).__name__}: {error}") from error
-
-
-def _read_attributes(frozen: FrozenTrial, budgets: Budgets) -> Trial:
-    attributes = frozen.user_attrs
-    candidate = attributes[CANDIDATE]
-    latency = attributes.get("latency")
-    worker = attributes.get("worker")
-    trial = Trial(
-        number=frozen.number,
-        state=_state(frozen),
-        role=Role(attributes["role"]),
-        name=candidate["name"],
-        architecture=Architecture.from_json(json.dumps(candidate["architecture"])),
-        params=attributes["params"],
-        summary_params=candidate["summary_params"],
-        macs=attributes["macs"],
-        latency_ms=attributes.get("latency_ms"),
-        latency=Latency(**latency) if latency else None,
-        worker=Worker(**worker) if worker else None,
-        curve=tuple(EpochResult(**epoch) for epoch in attributes.get("curve", ())),
-        reason=attributes.get("reason", ""),
-        over_budget=(),
-        epochs=candidate["epochs"],
-        predicted_ms=attributes.get("predicted_ms"),
-        micro_batches=attributes.get(MICRO_BATCHES, 1),
-    )
-    over = budgets.exceeded(trial.params, trial.latency_ms)
-    return dataclasses.replace(trial, over_budget=tuple(over.items()))
-
-
-def _state(frozen: FrozenTrial) -> State:
-    if frozen.state is TrialState.COMPLETE:
-        return State.COMPLETE
-    if frozen.state.is_finished():
-        return State(frozen.user_attrs.get("outcome", State.FAILED.value))
-    return State.RUNNING

@@ -1,4 +1,4 @@
-"""Ends the processes that a program has started, once it is gone.
+"""Ends the processes that a program has started, and removes their files, once it is gone.
 
 Even by SIGKILL, after which no code of its own runs; Ray's agents would live on for a minute. A
 second process looks once a second what the program has started, and waits for the end of a pipe
@@ -8,53 +8,62 @@ that the program holds open, that is for its death. Linux only, which has `/proc
 import contextlib
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 LOOK_S = 1.0
 GRACE_S = 2.0  # in which they may end by themselves
+LONGEST_ROOT = 24  # bytes; Ray's sockets add 80 to it, and 107 is the most
 
-Started = dict[int, str]
-"""Processes, and when they began: a number may be given again."""
+Processes = dict[int, str]
+"""Processes, and when each began: a number may be given again."""
 
 
 @contextlib.contextmanager
-def none_left() -> Iterator[None]:
-    """What is running within ends with it, or with this process, however that ends."""
+def none_left() -> Iterator[Path]:
+    """A folder for processes; both end with the block, or with this process, however that ends.
+
+    Nobody else may enter the folder. Its path is short enough for sockets in it.
+    """
+    short = len(os.fsencode(tempfile.gettempdir())) <= LONGEST_ROOT
+    folder = tempfile.mkdtemp(prefix="search-", dir=None if short else "/tmp")  # noqa: S108
     guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__, str(os.getpid())],
+        [sys.executable, "-I", "-S", __file__, str(os.getpid()), folder],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,  # no signal of the terminal's ends it
     )
     try:
-        yield
+        yield Path(folder)
     finally:
         guard.communicate()
 
 
-def _guard(program: int) -> None:
-    seen: Started = {}
+def _guard(program: int, folder: Path) -> None:
+    seen: Processes = {}
     gone = False
     while not gone:
         gone = bool(select.select([sys.stdin], [], [], LOOK_S)[0])
-        seen |= _below(program)
+        seen |= descendants(program)
     seen.pop(os.getpid(), None)
     deadline = time.monotonic() + GRACE_S
-    while _living(seen) and time.monotonic() < deadline:
+    while living(seen) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for process in _living(seen):
+    for process in living(seen):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _below(program: int) -> Started:
+def descendants(program: int) -> Processes:
     """All living descendants."""
-    found: Started = {}
+    found: Processes = {}
     queue = [program]
     while queue:
         for listing in Path(f"/proc/{queue.pop()}/task").glob("*/children"):
@@ -65,7 +74,8 @@ def _below(program: int) -> Started:
     return found
 
 
-def _living(seen: Started) -> list[int]:
+def living(seen: Processes) -> list[int]:
+    """Those that have not ended."""
     return [process for process, began in seen.items() if _began(process) == began]
 
 
@@ -79,4 +89,4 @@ def _began(process: int) -> str | None:
 
 
 if __name__ == "__main__":
-    _guard(int(sys.argv[1]))
+    _guard(int(sys.argv[1]), Path(sys.argv[2]))

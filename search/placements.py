@@ -13,11 +13,12 @@ from models.architecture import Architecture, Placement
 from models.cost import Cost
 from search.candidates import choose, count_sampled, distributions, every_architecture
 from search.latencies import Latencies
-from search.ledger import CANDIDATE, Ledger
+from search.ledger import Ledger
 from search.placement_features import LEVELS, PlacementFeatures
 from search.proposer import Proposer
 from search.sampling.domain import Features, by_parameters
 from search.space import Space
+from search.stored_trial import CANDIDATE
 
 
 class PlacementDomain:

@@ -91,6 +91,14 @@ def _refuse_start(document: Document, file: SpaceFile) -> None:
     start, words = file.training.start, (SCRATCH, BASELINE, PADDLE)
     if start in words:
         return
+    try:
+        _refuse_path(document, start, words)
+    except OSError as error:  # it is too long, or leads through a folder that is not ours
+        message = f"{start!r} cannot be read: {error.strerror}"
+        raise InputError(document.problem(("training", "start"), message)) from None
+
+
+def _refuse_path(document: Document, start: str, words: tuple[str, ...]) -> None:
     if Path(start).is_dir():
         message = f"{start} is a folder; allowed: a file in it ({', '.join(WEIGHTS)})"
         raise InputError(document.problem(("training", "start"), message))

@@ -14,7 +14,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from models.errors import StorageError
-from search.database import Say, patiently, storage_errors, to_stderr
+from search.database import Patience, storage_errors
 from search.unrecorded import Unrecorded
 
 Value = TypeVar("Value")
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 class Records:
     """The trials and the facts of a study; nobody else may write to it meanwhile.
 
-    A storage that does not answer is tried again for a while, of which `say` is told. Then every
+    A storage that does not answer is tried again with `patience`. Then every
     method raises StorageError; memory holds what the storage held before, and `unrecorded` what is
     written by whoever opens the study next.
     """
@@ -33,10 +33,11 @@ class Records:
         study: optuna.Study,
         storage: optuna.storages.BaseStorage,
         unrecorded: Unrecorded | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self._study_id, self._storage = study._study_id, storage
         self._unrecorded = unrecorded or Unrecorded(None)
-        self.say: Say = to_stderr
+        self.patience = patience or Patience()
         with storage_errors():
             self.facts: dict[str, Any] = dict(study.user_attrs)
             self.trials: list[FrozenTrial] = storage.get_all_trials(self._study_id)
@@ -83,7 +84,7 @@ class Records:
         """What `step` gives, tried with patience; `write` says the same to the next start."""
         try:
             with storage_errors():
-                return patiently(step, self.say)
+                return self.patience(step)
         except StorageError:
             if write is not None:
                 self._unrecorded.keep(write)

@@ -1,4 +1,4 @@
-"""The folder of a study: its name, its place, and moving an old one out of the way."""
+"""The folder of a study: its name, where its trials are kept, and moving an old one away."""
 
 import re
 from collections.abc import Iterator
@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import sqlalchemy
 from filelock import FileLock, Timeout
 
 from models.errors import InputError, StorageError, StudyBusyError
-from search.ledger import DATABASE
+from models.whole_file import replacing
+from search.study_file import DATABASE, StudyFile
+from search.study_place import StudyPlace
+from search.study_server import StudyServer
 
 LOCK = "lock"
+STORAGE = "storage"  # holds the address of a server, for those who forget to give it
 HOLDER = "lock.holder"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -59,6 +64,35 @@ def lock(folder: Path, holder: str) -> FileLock:
     return held
 
 
+def place_of(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -> StudyPlace:
+    """Where the study of `folder` is: on the server at `address`, else in the folder.
+
+    `holder`: who is to write it, see `StudyServer`. Raises InputError if the folder belongs to a
+    study that is somewhere else.
+    """
+    marker = folder / STORAGE
+    known = marker.read_text("utf-8", "replace").strip() if marker.exists() else None
+    if address is None:
+        if known is not None:
+            raise InputError(f"{folder} belongs to a study in {known}: give --storage")
+        return StudyFile(folder)
+    server = StudyServer(address, folder.resolve().name, holder)
+    if (folder / DATABASE).exists():
+        raise InputError(
+            f"{folder} holds a study in {DATABASE}: leave --storage out, or give the one on the "
+            "server another name (--study NAME)"
+        )
+    if known not in {None, server.server}:
+        raise InputError(
+            f"{folder} belongs to a study in {known}, not in {server.server}; if that is the same "
+            f"server, remove {marker}"
+        )
+    if known is None and holder is not None:
+        with _writing(folder), replacing(marker) as file:
+            file.write_text(f"{server.server}\n", encoding="utf-8")
+    return server
+
+
 def _holder(folder: Path) -> str:
     try:
         return (folder / HOLDER).read_text(encoding="utf-8")
@@ -66,14 +100,24 @@ def _holder(folder: Path) -> str:
         return "another process"
 
 
-def set_aside(folder: Path, now: datetime) -> Path | None:
-    """Moves an old study out of the way, for a fresh one; where it went, None if there was none.
+def old_name(folder: Path, now: datetime) -> str:
+    """What the study of `folder` is to be called once it is set aside."""
+    name = f"{folder.name}-until-{now:%Y-%m-%dT%H-%M-%S}"
+    with _writing(folder):
+        while folder.with_name(name).exists():  # two in a second, or the clock was set back
+            name += "-again"
+    return name
+
+
+def set_aside(folder: Path, name: str) -> Path | None:
+    """Gives an old study's folder another name, for a fresh one; None if there was none.
 
     Raises StudyBusyError if it is in use.
     """
-    if not (folder / DATABASE).exists():
-        return None
-    target = folder.with_name(f"{folder.name}-until-{now:%Y-%m-%dT%H-%M-%S}")
+    with _writing(folder):
+        if not any((folder / each).exists() for each in (DATABASE, STORAGE)):
+            return None
+    target = folder.with_name(name)
     with lock(folder, "a search that sets it aside"), _writing(folder):
         folder.rename(target)
     return target

@@ -8,20 +8,28 @@ import atexit
 import contextlib
 import logging
 import os
-import tempfile
+import secrets
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 # Read by Ray when it is imported: no usage reports, no log files of its own for every trial, no
 # record of all trials written again and again, no banner, workers that are as important as other
-# programs (Ray's default is nice 15), and SIGINT is ours.
+# programs (Ray's default is nice 15), nothing on the terminal, where the driver says what happens
+# to workers, and SIGINT is ours.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_worker_niceness", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".*")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+# All of Ray listens on 127.0.0.1 alone, as it does where it knows no clusters, and answers only
+# those who have this run's token; the one that Ray makes lies in a file which others may read.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 # Nor does whatever Ray Tune's thread calls after Ray was ended begin another one, and wait for it.
 os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 
@@ -31,10 +39,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from models.errors import InputError
-from search.driver import Assignment, Driver, NoTask
+from search.driver import Driver, NoTask
 from search.interruption import Interruption
-from search.orphans import none_left
 from search.space_file import SearchConfig
+from search.tasks import Assignment
 from trainers.environment import worker_environment
 from trainers.messages import Answer, Cause, Failed
 from trainers.quiet import Quiet
@@ -46,29 +54,26 @@ LOST = Failed("the worker process died or could not start (killed, crashed, out 
 KILLED_FOR_MEMORY = Failed(
     "out of memory: Ray ended the worker before the machine had none left", cause=Cause.MEMORY
 )
+NO_MORE = Failed("the training ended before its last epoch")
 RAYS_OUT_OF_MEMORY = ("OutOfMemoryError", "NODE_OUT_OF_MEMORY")
 
 Value = TypeVar("Value")
 
 
-def run(driver: Driver, search: SearchConfig, interruption: Interruption) -> None:
-    """Runs the driver's tasks until it has none left.
+def run(driver: Driver, search: SearchConfig, interruption: Interruption, scratch: Path) -> None:
+    """Runs the driver's tasks until it has none left; Ray's own files lie in `scratch`.
 
     Raises InputError for resources that are not there, what the driver raises, and `Interrupted`.
     """
     ours = not ray.is_initialized()
-    with (
-        tempfile.TemporaryDirectory(prefix="ray-tune-", ignore_cleanup_errors=True) as scratch,
-        none_left() if ours else contextlib.nullcontext(),
-    ):
-        try:
-            if ours:
-                _start_ray(search)
-            interruption.install()
-            _run_tune(driver, search, interruption, scratch)
-        finally:
-            if ours:
-                _stop_ray()
+    try:
+        if ours:
+            _start_ray(search, scratch)
+        interruption.install()
+        _run_tune(driver, search, interruption, str(scratch))
+    finally:
+        if ours:
+            _stop_ray()
 
 
 def _stop_ray() -> None:
@@ -120,15 +125,17 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _start_ray(search: SearchConfig) -> None:
+def _start_ray(search: SearchConfig, scratch: Path) -> None:
     ray.init(
         address="local",  # whatever RAY_ADDRESS says: this program brings its own Ray
         num_cpus=max(search.workers or 0, available_cores()),
         include_dashboard=False,
         log_to_driver=False,
-        logging_level=logging.ERROR,
+        logging_level=logging.CRITICAL,
         object_store_memory=OBJECT_STORE_BYTES,
         runtime_env={"env_vars": worker_environment()},
+        # Ray's own choice is never tidied up; it lets anybody write here, but not get here.
+        _temp_dir=str(scratch / "s"),
     )
 
 
@@ -142,6 +149,8 @@ def _run_tune(
     """
     gpus = ray.cluster_resources().get("GPU", 0.0)
     workers = worker_count(search, available_cores(), gpus)
+    # A worker's death is told in a line by the driver; Ray Tune would print its traceback as well.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     bridge = _Bridge(driver, interruption)
     thread = threading.Thread(target=_tune, args=(bridge, search, workers, scratch), daemon=True)
     with interruption.shield():
@@ -279,7 +288,7 @@ class CandidateTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """The next answer; `number` is there because Ray Tune wants a metric."""
-        return {"answer": next(self._answers), "number": 0}
+        return {"answer": next(self._answers, NO_MORE), "number": 0}
 
     def cleanup(self) -> None:
         """Lets go of the network."""

@@ -4,7 +4,8 @@ A file becomes a `Space` once, here; nothing past this module is a loose diction
 """
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +14,20 @@ from models import build
 from models.architecture import Architecture, Block, OptionValue, Placement, Slot
 from models.attention import block_class, make_block
 from models.backbone import Plan
+from models.block import SlotShape
 from models.errors import InputError
 from models.explicit import read_candidates, read_plan
 from models.options import OptionError
 from models.registry import UnknownEntryError
-from models.shorthand import Word, nearest_position, position_list, selected, slots_named
-from models.yaml_input import Document, override, read_yaml, validate
+from models.shorthand import nearest_position, position_list, selected, slots_named
+from models.written import Word
+from models.yaml_input import Document, KeyPath, validate
 from search.recipe import refuse_recipe
-from search.space_file import PlacementRules, SpaceFile
+from search.space_file import PlacementRules, SpaceFile, read_space_file
 
 DEFAULT_TRIALS = 50
+MAX_VARIANTS = 1000
+"""How many combinations of a block's options may be listed: each is checked in each slot."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +39,14 @@ class BlockChoices:
 
     def variants(self) -> Iterator[Block]:
         """Every distinct block these choices allow."""
+        return iter(self._variants)
+
+    @cached_property
+    def _variants(self) -> tuple[Block, ...]:
         names = [name for name, _ in self.options]
         combinations = itertools.product(*(values for _, values in self.options))
         made = (make_block(self.name, dict(zip(names, c, strict=True))) for c in combinations)
-        return iter(dict.fromkeys(made))
+        return tuple(dict.fromkeys(made))
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class Space:
     @property
     def left_out(self) -> tuple[str, ...]:
         """The names of the listed candidates that `trials` leaves no room for."""
-        late = self.fixed[self.trials :]
+        late = frozenset(self.fixed[self.trials :])
         return tuple(name for name, architecture in self.candidates.items() if architecture in late)
 
     @property
@@ -127,8 +136,11 @@ def load_space(path: Path, overrides: Iterable[str] = ()) -> Space:
 
     Raises InputError with place, key, value and what is allowed, one line for each problem.
     """
-    document = read_yaml(path)
-    override(document, overrides)
+    return whole_space(read_space_file(path, overrides))
+
+
+def whole_space(document: Document) -> Space:
+    """The space that `document` holds, with what to warn of; see `load_space`."""
     space = check_space(document)
     return replace(space, warnings=tuple(_warnings(document, space)))
 
@@ -166,8 +178,11 @@ def _sampled(
         return {}
     slots = _allowed_slots(document, rules, plan)
     choices = tuple(_block_choices(document, n, ranges) for n, ranges in rules.attention.items())
-    choices_at = {slot: _choices_at(document, slot, plan, choices) for slot in slots}
-    choices_at = {slot: at_slot for slot, at_slot in choices_at.items() if at_slot}
+    by_shape: dict[SlotShape, tuple[BlockChoices, ...]] = {}
+    for slot in slots:  # what fits depends on the shape alone, which many slots share
+        if plan.slots[slot] not in by_shape:
+            by_shape[plan.slots[slot]] = _choices_at(document, slot, plan, choices)
+    choices_at = {slot: by_shape[plan.slots[slot]] for slot in slots if by_shape[plan.slots[slot]]}
     _refuse_unusable(document, rules, plan, choices, choices_at)
     _refuse_budgets(document, file, plan, choices_at)
     return choices_at
@@ -229,6 +244,7 @@ def _block_choices(document: Document, name: str, ranges: Mapping[str, object]) 
     try:
         declared = {option.name: option for option in block_class(name).options}
         given = {key: _values(key, value) for key, value in ranges.items()}
+        _refuse_many(document, path, given)
         make_block(name, {key: values[0] for key, values in given.items()})
         options = []
         for key, values in given.items():
@@ -241,6 +257,13 @@ def _block_choices(document: Document, name: str, ranges: Mapping[str, object]) 
     except OptionError as error:
         raise InputError(document.problem((*path, error.option), error.message)) from None
     return BlockChoices(name, tuple(options))
+
+
+def _refuse_many(document: Document, path: KeyPath, given: Mapping[str, Sized]) -> None:
+    count = math.prod(len(values) for values in given.values())
+    if count > MAX_VARIANTS:
+        message = f"{count:,} combinations of options; at most {MAX_VARIANTS:,} are allowed"
+        raise InputError(document.problem(path, message))
 
 
 def _values(key: str, value: object) -> tuple[object, ...]:
@@ -308,8 +331,8 @@ def _refuse_budgets(
     if budget is None:
         return
     least = plan.cost.params + min(
-        build.block_cost(variant, plan.slots[slot]).params
-        for slot, at_slot in choices_at.items()
+        build.block_cost(variant, shape).params
+        for shape, at_slot in {plan.slots[slot]: at for slot, at in choices_at.items()}.items()
         for choices in at_slot
         for variant in choices.variants()
     )

@@ -1,13 +1,15 @@
 """Space files as they are written: typed sections, before any slot or block is looked up."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from models.architecture import Backbone
-from models.explicit import Candidates
 from models.sections import Section
-from models.shorthand import Word
+from models.written import Candidates, Word
+from models.yaml_input import Document, override, read_yaml, validate
 from trainers.config import (
     BASELINE,
     PADDLE,
@@ -141,6 +143,18 @@ class SearchConfig(Section):
                 f"min_gain needs a sampler that foresees gains: ehvi, not {self.sampler}"
             )
         return self
+
+
+def read_space_file(path: Path, overrides: Iterable[str] = ()) -> Document:
+    """What a YAML file says, with `key=value` overrides, every value of its type.
+
+    Raises InputError with place, key, value and what is allowed, one line for each problem; without
+    Paddle, which takes a second to load.
+    """
+    document = read_yaml(path)
+    override(document, overrides)
+    validate(document, SpaceFile)
+    return document
 
 
 class SpaceFile(Section):

@@ -11,6 +11,14 @@ from trainers.messages import Start, Task
 
 
 @dataclass(frozen=True)
+class Assignment:
+    """A task and the number of the trial it belongs to."""
+
+    number: int
+    task: Task
+
+
+@dataclass(frozen=True)
 class Tasks:
     """Tasks of one study; the paths are those of `search.driver.Driver`."""
 

@@ -341,3 +341,10 @@ def test_a_new_classifier_needs_weights(
 def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none.yaml")]) == 2
     assert "there is no such file" in capsys.readouterr().err
+
+
+def test_every_section_of_a_space_file_is_known() -> None:
+    from models.__main__ import _SPACE_KEYS
+    from search.space_file import SpaceFile
+
+    assert set(_SPACE_KEYS) == set(SpaceFile.model_fields)

@@ -22,6 +22,9 @@ from trainers.quiet import Quiet
 from trainers.start import inherit_start, save_start
 from trainers.train import DivergedError, as_input, train
 
+# They wait for locks that a crash may have left held, and a worker that hangs is never replaced.
+paddle.disable_signal_handler()
+
 SAMPLE = 64
 """Images that inserted blocks are shown, so that their gates are alive."""
 

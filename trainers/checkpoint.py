@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import safetensors
@@ -15,6 +16,7 @@ from trainers.messages import EpochResult
 from trainers.training_state import Arrays
 
 KEPT = 2
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError)
 WEIGHTS, FACTS, SUMS = ".safetensors", ".json", ".sha256"
 
 
@@ -70,7 +72,7 @@ class Checkpoints:
         for name in reversed(self._names()):
             try:
                 return self._read(name)
-            except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            except UNREADABLE as error:
                 self.damaged.append(f"{self._folder / name}: {error}")
         return None
 
@@ -91,6 +93,8 @@ class Checkpoints:
         if facts["of"] != self._of:
             raise ValueError("it is of another training")
         curve = tuple(EpochResult(**epoch) for epoch in facts["curve"])
+        if not all(math.isfinite(number) for epoch in curve for number in astuple(epoch)):
+            raise ValueError("its curve is none")
         return Checkpoint(safetensors.numpy.load(parts[WEIGHTS]), curve)
 
 

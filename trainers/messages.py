@@ -1,6 +1,7 @@
 """What a worker is told and what it answers: plain values that travel between processes."""
 
 import enum
+import math
 from dataclasses import dataclass, field
 
 from models.architecture import Architecture
@@ -120,6 +121,12 @@ class EpochResult:
     train_seconds: float
     validation_seconds: float
     images_per_second: float
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is an accuracy, and it is a number."""
+        given: object = self.val_accuracy
+        return isinstance(given, float | int) and math.isfinite(given)
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,10 @@ def test_a_killed_worker_is_replaced_once(program, times):
         os.kill(worker_of(program, process, 0), signal.SIGKILL)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, out + err
+    assert "the worker process died" in out
+    assert err == ""
+    assert "Traceback" not in out
+    assert "raylet" not in out
     hit, *others = Ledger.read(program.runs / "smoke").trials()
     assert len(others) == 2
     assert all(trial.state in {State.COMPLETE, State.STOPPED} for trial in others)
@@ -176,7 +180,7 @@ def test_ray_places_trials_by_their_share_of_a_simulated_gpu(tmp_path):
             return original(*args, **kwargs)
         runner.tune.run = spy
         driver = Driver(space, ledger, prepare(space.file.data))
-        runner.run(driver, space.file.search, Interruption())
+        runner.run(driver, space.file.search, Interruption(), folder)
         print(seen, [trial.reason for trial in ledger.trials()])
     """)
     done = subprocess.run(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from models.architecture import Architecture, Backbone, Block, Placement, Slot
+from models.architecture import Architecture, ArchitectureError, Backbone, Block, Placement, Slot
 from models.attention import block_class, block_names, make_block
 from models.options import Option, OptionError
 
@@ -215,3 +215,38 @@ def test_a_pickle_holds_no_hash() -> None:
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     command = [sys.executable, "-c", code, pickle.dumps(placed).hex()]
     assert subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+SLOT = '"slot":"stage1.block1.before_add"'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "null", "[]", "3", '"a"', "{}", "[" * 100_000, '{"placements":[]}', "\x00", "NaN"),
+        *('{"backbone":[],"placements":[]}', '{"backbone":{},"placements":3}'),
+        *('{"backbone":{},"placements":[3]}', '{"backbone":{"width":NaN},"placements":[]}'),
+        *(
+            f'{{"backbone":{{}},"placements":[{item}]}}'
+            for item in (
+                '{"slot":3,"block":"se","options":{}}',
+                f'{{{SLOT},"block":3,"options":{{}}}}',
+                f'{{{SLOT},"block":"../se","options":{{}}}}',
+                f'{{{SLOT},"block":"se","options":[]}}',
+                f'{{{SLOT},"block":"se","options":{{"a":null}}}}',
+                f'{{{SLOT},"block":"se","options":{{"a":[1]}}}}',
+                f'{{{SLOT},"block":"se","options":{{"a":NaN}}}}',
+                f'{{{SLOT},"block":"se","options":{{"a":1e999}}}}',
+                f'{{{SLOT},"block":"se","options":{{"a":"\\u001b[2J"}}}}',
+                f'{{{SLOT},"block":"se","options":{{"a b":1}}}}',
+                f'{{{SLOT},"block":"se","options":{{"a":{"9" * 5000}}}}}',
+                ",".join([f'{{{SLOT},"block":"se","options":{{}}}}'] * 2),
+            )
+        ),
+    ],
+)
+def test_what_is_no_architecture_is_refused(text: str) -> None:
+    with pytest.raises(ArchitectureError, match="is no architecture") as caught:
+        Architecture.from_json(text)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300

@@ -10,8 +10,9 @@ from models.architecture import Architecture, Backbone
 from models.attention import block_class
 from models.backbones import backbone_class, backbone_names
 from models.errors import InputError
-from models.explicit import Candidates, read_architecture, read_candidates
+from models.explicit import read_architecture, read_candidates
 from models.sections import Section
+from models.written import Candidates
 from models.yaml_input import parse_yaml, validate
 
 ALEXNET = "backbone: {name: alexnet}\nimage_size: 128\n"

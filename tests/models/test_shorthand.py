@@ -6,7 +6,8 @@ from models.architecture import Architecture, Backbone, Block, Placement, Slot
 from models.backbone import Plan
 from models.build import check, plan
 from models.errors import InputError
-from models.shorthand import WORDS, Word, is_pattern, selected, slots_named
+from models.shorthand import WORDS, is_pattern, selected, slots_named
+from models.written import Word
 
 
 def planned(name: str, image_size: int = 32) -> Plan:

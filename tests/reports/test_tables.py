@@ -1,3 +1,5 @@
+import csv
+import io
 import math
 
 import pandas as pd
@@ -117,3 +119,13 @@ def test_effects_have_a_row_each() -> None:
     assert lines[1] == "type,se,7,0.010000,-0.005000,0.025000,0.020000,0.010000,0.030000"
     assert lines[2] == "stage,stage3,1,0.000000,-0.100000,0.100000,,,"
     assert len(to_csv(effects_table([])).splitlines()) == 1
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_text_is_a_formula_to_a_spreadsheet(sign: str) -> None:
+    failed = trial(3, state=State.FAILED, reason=f"{sign}HYPERLINK(A1) =B2")
+    (row,) = csv.DictReader(io.StringIO(to_csv(trials_table([failed])), newline=""))
+    shown = f"'{sign}" if sign.isprintable() else " "
+    assert row["reason"] == f"{shown}HYPERLINK(A1) =B2"
+    assert row["name"] == ""
+    assert row["params"] == str(failed.params)

@@ -101,9 +101,9 @@ def test_all_trials_may_fail() -> None:
     assert front(executor.driver.trials, ("val_accuracy", "params")) == []
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), None, "0.5"])
 @pytest.mark.parametrize("at", [1, 3])
-def test_an_accuracy_that_is_no_number_fails_the_trial(value: float, at: int) -> None:
+def test_an_accuracy_that_is_no_number_or_missing_fails_the_trial(value: Any, at: int) -> None:
     def simulation(task: Task) -> Iterator[Answer]:
         yield measured(1.0)
         for number in range(1, 4):
@@ -114,6 +114,9 @@ def test_an_accuracy_that_is_no_number_fails_the_trial(value: float, at: int) ->
     failed = executor.driver.trials[2]
     assert str(value) in failed.reason
     assert len(failed.curve) == at - 1
+    assert not {2, 3} & {
+        t.number for t in front(executor.driver.trials, ("val_accuracy", "params"))
+    }
 
 
 def test_a_lost_worker_fails_its_trial_only() -> None:

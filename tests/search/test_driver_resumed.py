@@ -1,11 +1,21 @@
 """A search that is interrupted, out of time or run again continues where it was."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from optuna.trial import FrozenTrial
-from simulated import Executor, Recorder, epoch, make_driver, make_space, memory_ledger, searched
+from simulated import (
+    Executor,
+    Recorder,
+    epoch,
+    make_driver,
+    make_space,
+    measured,
+    memory_ledger,
+    searched,
+)
 
 from models.architecture import Architecture
 from search.driver import Assignment, NoTask
@@ -14,9 +24,10 @@ from search.ledger import Ledger
 from search.placements import PlacementDomain
 from search.proposer import Chosen, Proposer
 from search.samplers import KINDS
+from search.sampling.domain import CONSTRAINTS
 from search.space import Space
 from search.trial import State
-from trainers.messages import Failed
+from trainers.messages import Failed, Resumed
 
 
 class Clock:
@@ -45,6 +56,41 @@ def test_killed_after_any_answer(answers: int, workers: int) -> None:
     done = {number: trial for number, trial in before.items() if number not in left}
     assert {number: after[number] for number in done} == done, "no finished trial changes"
     assert not set(done) & {given.number for given in again.assigned}, "nor is one run again"
+
+
+def test_killed_before_a_candidate_over_the_budget_was_refused() -> None:
+    """Its latency is recorded, and nothing else of what follows from it."""
+    space = make_space("objectives.max_latency_ms=1.001", "search.trials=3")
+    ledger = memory_ledger(space)
+    driver = make_driver(space, ledger)
+    for number in (0, 1):
+        driver.next_task()
+        for answer in (measured(1.0), *(epoch(n, 0.5) for n in (1, 2, 3))):
+            driver.answered(number, answer)
+    driver.next_task()
+    ledger._records.set(2, "latency", asdict(measured(2.0).latency))
+    again = make_driver(space, ledger)
+    given = again.next_task()
+    assert isinstance(given, Assignment)
+    assert given.number == 3, "the next one"
+    trial = ledger.trial(2)
+    assert (trial.state, trial.latency_ms, trial.curve) == (State.INFEASIBLE, 2.0, ())
+    assert ledger.frozen(2).system_attrs[CONSTRAINTS][0] > 0.9
+
+
+def test_killed_before_a_training_that_stands_still_was_stopped(tmp_path: Path) -> None:
+    rule = "search.early_stopping={rule: patience, patience: 1, min_improvement: 0.9}"
+    space = make_space(rule)
+    ledger = memory_ledger(space)
+    Executor(make_driver(space, ledger)).run(8)
+    driver = make_driver(space, ledger)
+    driver.next_task()
+    driver.answered(2, measured(1.0))
+    ledger.epoch(2, [epoch(1, 0.5), epoch(2, 0.5)])
+    again = make_driver(space, ledger)
+    again.next_task()
+    assert not again.answered(2, Resumed((epoch(1, 0.5), epoch(2, 0.5))))
+    assert ledger.trial(2).state is State.STOPPED
 
 
 def test_killed_and_opened_from_disk(open_ledger: Callable[[Space], Ledger]) -> None:

@@ -14,13 +14,14 @@ PROGRAM = """
     import subprocess, sys, time
     from search.orphans import none_left
 
-    with none_left():
+    with none_left() as folder:
+        (folder / "log").touch()
         # A child, and one in a session of its own whose child renames itself, as Ray's agents do.
         first = subprocess.Popen(["sleep", "71"])
         code = "import subprocess; subprocess.run(['env', '-i', 'sleep', '72'])"
         second = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
         time.sleep(2.5)
-        print(first.pid, second.pid, flush=True)
+        print(folder, first.pid, second.pid, flush=True)
         {then}
     print("left", flush=True)
     time.sleep(30)
@@ -37,12 +38,13 @@ def start(then: str) -> subprocess.Popen[str]:
     )
 
 
-def told(program: subprocess.Popen[str]) -> list[int]:
-    """The processes that it has begun, and theirs."""
+def told(program: subprocess.Popen[str]) -> tuple[Path, list[int]]:
+    """Its folder, and the processes that it has begun, and theirs."""
     assert program.stdout is not None
-    begun = [int(number) for number in program.stdout.readline().split()]
+    folder, *numbers = program.stdout.readline().split()
+    begun = [int(number) for number in numbers]
     (grandchild,) = Path(f"/proc/{begun[1]}/task/{begun[1]}/children").read_text().split()
-    return [*begun, int(grandchild)]
+    return Path(folder), [*begun, int(grandchild)]
 
 
 def living(processes: list[int]) -> list[int]:
@@ -55,14 +57,17 @@ def living(processes: list[int]) -> list[int]:
 def test_killed(number: int, group: bool) -> None:
     other = subprocess.Popen(["sleep", "73"])
     program = start("time.sleep(60)")
-    begun = told(program)
+    folder, begun = told(program)
     assert living(begun) == begun
+    assert folder.stat().st_mode & 0o077 == 0
     (os.killpg if group else os.kill)(program.pid, number)
     program.wait(timeout=10)
     deadline = time.monotonic() + 8
-    while living(begun) and time.monotonic() < deadline:
+    while (living(begun) or folder.exists()) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert living(begun) == []
+    assert not folder.exists()
+    assert folder.parent.exists()
     assert other.poll() is None, "what it did not start lives on"
     other.kill()
     other.wait()
@@ -72,10 +77,11 @@ def test_killed(number: int, group: bool) -> None:
 def test_left() -> None:
     """It waits until all have ended, and goes on."""
     program = start("pass")
-    begun = told(program)
+    folder, begun = told(program)
     assert program.stdout is not None
     assert program.stdout.readline() == "left\n"
     assert living(begun) == []
+    assert not folder.exists()
     program.kill()
     program.wait()
     program.stdout.close()

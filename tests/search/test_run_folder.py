@@ -97,7 +97,7 @@ def test_a_study_in_use(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
 def test_a_study_in_use_is_not_set_aside(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     (tmp_path / "study.db").write_bytes(b"x")
     with pytest.raises(StudyBusyError, match="4711"):
-        run_folder.set_aside(tmp_path, NOW)
+        run_folder.set_aside(tmp_path, run_folder.old_name(tmp_path, NOW))
     assert (tmp_path / "study.db").exists()
 
 
@@ -119,15 +119,25 @@ def test_an_old_study_is_set_aside(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "study.db").write_bytes(b"old")
     (folder / "report.md").write_text("old report")
-    left = run_folder.set_aside(folder, NOW)
+    left = run_folder.set_aside(folder, run_folder.old_name(folder, NOW))
     assert left == tmp_path / "quick-until-2026-03-04T05-06-07"
     assert (left / "study.db").read_bytes() == b"old"
     assert (left / "report.md").read_text() == "old report"
     assert not folder.exists()
 
 
+def test_a_clock_that_was_set_back_overwrites_no_old_study(tmp_path: Path) -> None:
+    folder = tmp_path / "quick"
+    for content in (b"first", b"second", b"third"):
+        folder.mkdir()
+        (folder / "study.db").write_bytes(content)
+        assert run_folder.set_aside(folder, run_folder.old_name(folder, NOW)) is not None
+    left = sorted(tmp_path.glob("quick-until-*/study.db"))
+    assert [path.read_bytes() for path in left] == [b"first", b"second", b"third"]
+
+
 def test_without_a_study_nothing_is_moved(tmp_path: Path) -> None:
-    assert run_folder.set_aside(tmp_path / "none", NOW) is None
+    assert run_folder.set_aside(tmp_path / "none", "old") is None
     (tmp_path / "some").mkdir()
-    assert run_folder.set_aside(tmp_path / "some", NOW) is None
+    assert run_folder.set_aside(tmp_path / "some", "old") is None
     assert [path.name for path in tmp_path.iterdir()] == ["some"]

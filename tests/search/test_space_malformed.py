@@ -94,6 +94,7 @@ CASES = {
     "unknown section": at(9, "trainin: {}", "trainin", 'did you mean "training"', "objectives"),
     "unknown key": at(12, "  trails: 8", "search.trails", 'did you mean "trials"', "sampler"),
     "unknown backbone key": at(1, "backbone: {with: 1}", "backbone.with", '"width"'),
+    "unknown placement key": at(5, "  at_mots: 2", "placement.at_mots", '"at_most"', "positions"),
     "unknown deep key": at(
         12, "  early_stopping: {patiense: 1}", "early_stopping.patiense", '"patience"'
     ),

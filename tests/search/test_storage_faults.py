@@ -16,9 +16,10 @@ from sqlalchemy.exc import OperationalError
 
 from models.build import cost
 from models.errors import StorageError
-from search import database
-from search.ledger import DATABASE, Ledger, Proposal
+from search import database, study_file
+from search.ledger import Ledger, Proposal
 from search.space import Space
+from search.study_file import DATABASE
 from search.trial import State
 from search.unrecorded import FILE
 
@@ -28,7 +29,7 @@ Open = Callable[..., Ledger]
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes minutes takes seconds."""
-    monkeypatch.setattr(database, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(study_file, "TIMEOUT_S", 0.1)
     monkeypatch.setattr(database, "PATIENCE_S", 1.5)
 
 

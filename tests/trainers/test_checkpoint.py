@@ -1,12 +1,21 @@
 """Checkpoints: what is on the disk is whole, and a training that goes on from it is the same."""
 
+import hashlib
+import json
+import os
+import pickle
+import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from malicious_pickle import Payload
 from trainings import BACKBONE, SIDE, on_device, training, untimed, validation
 
 from models.architecture import Architecture, Placement, Slot
@@ -192,6 +201,84 @@ def test_where_all_are_damaged_it_begins_anew(three: Path) -> None:
     checkpoints = Checkpoints(three, "x")
     assert checkpoints.latest() is None
     assert len(checkpoints.damaged) == 2
+
+
+def damaged(data: st.DataObject, content: bytes) -> bytes:
+    """Cut off anywhere, or with any one bit wrong."""
+    place = data.draw(st.integers(0, len(content) - 2))  # the last byte of some is an end of line
+    if data.draw(st.booleans(), label="cut off"):
+        return content[:place]
+    wrong = content[place] ^ 1 << data.draw(st.integers(0, 7))
+    return content[:place] + bytes([wrong]) + content[place + 1 :]
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), both=st.booleans())
+def test_damage_anywhere_falls_back_by_an_epoch_and_twice_it_begins_anew(
+    data: st.DataObject, both: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        checkpoints = Checkpoints(Path(name), "x")
+        for number in (1, 2, 3):
+            checkpoints.save(arrays(number), epochs(number))
+        for number in (3, 2)[: 1 + both]:
+            suffix = data.draw(st.sampled_from([".safetensors", ".json", ".sha256"]))
+            path = Path(name) / f"epoch-0000{number}{suffix}"
+            path.write_bytes(damaged(data, path.read_bytes()))
+        found = checkpoints.latest()
+    assert len(checkpoints.damaged) == 1 + both
+    assert "epoch-00003" in checkpoints.damaged[0]
+    if both:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.curve == epochs(2)
+        np.testing.assert_array_equal(found.arrays["network/a"], arrays(2)["network/a"])
+
+
+def signed(folder: Path, weights: bytes, facts: bytes) -> None:
+    """The third epoch's checkpoint with these contents, and right checksums."""
+    sums = []
+    for suffix, content in ((".safetensors", weights), (".json", facts)):
+        (folder / f"epoch-00003{suffix}").write_bytes(content)
+        sums.append(f"{hashlib.sha256(content).hexdigest()}  epoch-00003{suffix}\n")
+    (folder / "epoch-00003.sha256").write_text("".join(sums))
+
+
+FACTS = {"of": "x", "curve": [asdict(epoch) for epoch in epochs(3)]}
+WEIGHTS = safetensors.numpy.save(arrays(3))
+FOREIGN: dict[str, tuple[bytes, bytes]] = {
+    "a list": (WEIGHTS, b"[1]"),
+    "no curve": (WEIGHTS, b'{"of": "x", "curve": null}'),
+    "deep": (WEIGHTS, b"[" * 200_000),
+    "no numbers": (WEIGHTS, json.dumps(FACTS).replace("0.5", "null").encode()),
+    "not finite": (WEIGHTS, json.dumps(FACTS).replace("0.5", "NaN").encode()),
+    "not even text": (WEIGHTS, b"\xff\xfe"),
+    "cut off": (WEIGHTS[:-1], json.dumps(FACTS).encode()),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_somebody_elses_is_not_used_whatever_its_checksums(three: Path, kind: str) -> None:
+    signed(three, *FOREIGN[kind])
+    checkpoints = Checkpoints(three, "x")
+    found = checkpoints.latest()
+    assert found is not None
+    assert found.curve == epochs(2)
+    assert len(checkpoints.damaged) == 1
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_pickle_by_the_name_of_a_checkpoint_runs_nothing(three: Path, protocol: int) -> None:
+    mark = three.parent / "ran"
+    evil = pickle.dumps(Payload(os.system, f"touch {mark}"), protocol)
+    for weights, facts in ((evil, json.dumps(FACTS).encode()), (WEIGHTS, evil)):
+        signed(three, weights, facts)
+        checkpoints = Checkpoints(three, "x")
+        found = checkpoints.latest()
+        assert found is not None
+        assert found.curve == epochs(2)
+    assert not mark.exists()
 
 
 def test_that_of_another_training_is_not_used(three: Path) -> None:

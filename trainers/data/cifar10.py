@@ -8,6 +8,7 @@ image a row, and two JSON label files. Both give the same bytes, which the check
 import io
 import json
 import struct
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -176,11 +177,16 @@ def _decode_png(data: bytes, where: str, rows: int, facts: DataSetFacts) -> Pixe
     if data[:8] != b"\x89PNG\r\n\x1a\n" or data[16:24] != struct.pack(">II", *size):
         raise InputError(f"{where}: not a PNG of {size[0]} × {size[1]} pixels")
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            if picture.mode != "RGB":
-                raise InputError(f"{where}: expected RGB pixels, found mode {picture.mode}")
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(data), formats=["PNG"]) as picture,
+        ):
+            # Asked again: a second header may say another size, and Pillow believes the last.
+            if (picture.mode, picture.size) != ("RGB", size):
+                found = f"mode {picture.mode} and size {picture.size}"
+                raise InputError(f"{where}: expected RGB pixels and size {size}, found {found}")
             pixels = np.asarray(picture, np.uint8)
-    except (OSError, ValueError, SyntaxError, struct.error) as error:
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise InputError(f"{where}: damaged PNG: {error}") from error
     return pixels.reshape(rows, facts.image_size, facts.image_size, 3)
 

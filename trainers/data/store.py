@@ -30,7 +30,8 @@ from trainers.data.facts import (
 # A further data set is a module with such facts, one line here, and its name in `DataConfig`.
 DATA_SETS: dict[str, DataSetFacts] = {cifar10.FACTS.name: cifar10.FACTS}
 
-STALE_S = 24 * 3600
+# No process takes an hour; the rest is for a clock that is set a day forward meanwhile.
+STALE_S = 2 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -134,17 +135,20 @@ def _open(folder: Path, facts: DataSetFacts, split: SplitFacts) -> ImageSet:
 def _map(folder: Path, facts: DataSetFacts, split: SplitFacts) -> LabelledImages:
     images_file, labels_file = _file_names(folder, split)
     image_shape = (split.images, facts.image_size, facts.image_size, 3)
-    images = _map_array(images_file, "uint8", image_shape, folder)
-    labels = _map_array(labels_file, "int64", (split.images,), folder)
+    images = _map_array(images_file, "uint8", image_shape, split.images_sha256, folder)
+    labels = _map_array(labels_file, "int64", (split.images,), split.labels_sha256, folder)
     return LabelledImages(images, labels)
 
 
-def _map_array(path: Path, kind: str, shape: tuple[int, ...], folder: Path) -> npt.NDArray[Any]:
-    expected = f"expected a {kind} array of shape {shape}"
+def _map_array(
+    path: Path, kind: str, shape: tuple[int, ...], checksum: str, folder: Path
+) -> npt.NDArray[Any]:
+    expected = f"expected a {kind} array of shape {shape} with the SHA-256 {checksum}"
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: {expected}, found {error}. {_fix(folder)}") from error
+    except Exception as error:  # a header with one wrong bit can raise nearly anything here
+        found = f"{type(error).__name__}: {error}"
+        raise InputError(f"{path}: {expected}, found {found}. {_fix(folder)}") from error
     if not isinstance(array, np.memmap) or array.dtype != kind or array.shape != shape:
         found = f"{getattr(array, 'dtype', type(array))} of shape {getattr(array, 'shape', '?')}"
         raise InputError(f"{path}: {expected}, found {found}. {_fix(folder)}")
@@ -213,7 +217,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _remove_stale(parent: Path) -> None:
-    """Delete what a killed process left a day ago; 180 MB each."""
+    """Delete what a killed process left days ago; 180 MB each."""
     for part in parent.glob(".part-*"):
         with suppress(FileNotFoundError):  # its process has just ended well
             if time.time() - part.stat().st_mtime > STALE_S:

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
@@ -111,6 +112,18 @@ def test_swapped_images_or_labels_are_found(
         decode_archive(path, small.facts)
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+
+def two_headers(width: int, height: int) -> bytes:
+    """A PNG that says the right size first and then another, which is what Pillow believes."""
+    sizes = [struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0) for size in ((16, 2), (width, height))]
+    pixels = compress(bytes(4 * (1 + 3 * 4)))
+    parts = [*((b"IHDR", size) for size in sizes), (b"IDAT", pixels), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "complaint"),
     [
@@ -125,6 +138,9 @@ def test_swapped_images_or_labels_are_found(
             b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 16, 2) + b"x" * 60,
             "damaged PNG",
         ),
+        ("data_batch_2.png", two_headers(60000, 60000), "damaged PNG: Image size"),
+        ("data_batch_2.png", two_headers(10000, 10000), r"size \(16, 2\), found .*10000"),
+        ("data_batch_2.png", two_headers(4, 4), r"size \(16, 2\), found .*\(4, 4\)"),
         ("train_lables.json", b"[1,", "damaged JSON"),
         ("train_lables.json", b"[1, true]", "not a list of labels from 0 to 1"),
         ("train_lables.json", b"[0, 2]", "not a list of labels from 0 to 1"),

@@ -91,7 +91,7 @@ def test_a_wrong_path_does_not_fall_back_to_the_cache(filled: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["train_images", "train_labels", "test_images", "test_labels"])
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "header", "missing", "kind"])
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "header", "bracket", "missing", "kind"])
 def test_a_corrupt_cache_names_file_and_folder(
     small: "SmallSet", filled: Path, tmp_path: Path, no_sources: None, *, name: str, damage: str
 ) -> None:
@@ -104,6 +104,9 @@ def test_a_corrupt_cache_names_file_and_folder(
         path.write_bytes(data[:-5])
     elif damage == "header":
         path.write_bytes(b"\0" * 20)
+    elif damage == "bracket":
+        data[10] ^= 0x10  # of the header, which NumPy then reads for a long time
+        path.write_bytes(data)
     elif damage == "missing":
         path.unlink()
     else:
@@ -145,7 +148,7 @@ def test_two_at_once_both_get_a_whole_cache(
     store.check_cache(folders[0], small.facts)
 
 
-def test_what_a_killed_process_left_is_removed_after_a_day(
+def test_what_a_killed_process_left_is_removed_in_the_end(
     small: "SmallSet", cache_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = cache_folder("cifar10").parent
@@ -157,6 +160,21 @@ def test_what_a_killed_process_left_is_removed_after_a_day(
     prepare(DataConfig())
     assert not old.exists()
     assert new.exists()
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_jumps_by_a_day_makes_nothing_stale(
+    small: "SmallSet", cache_home: Path, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """What another process began to write an hour ago, by the clock as it was."""
+    left = cache_folder("cifar10").parent / ".part-of-another"
+    left.mkdir(parents=True)
+    os.utime(left, (time.time() - 3600,) * 2)
+    jumped = time.time() + days * 24 * 3600
+    monkeypatch.setattr(store.time, "time", lambda: jumped)
+    monkeypatch.setattr(sources, "fetch", lambda *_arguments: small.decoded)
+    prepare(DataConfig())
+    assert left.exists()
 
 
 def test_a_cache_that_cannot_be_written_says_what_to_do(
