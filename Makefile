@@ -15,7 +15,7 @@ BESIDE := OMP_NUM_THREADS=1 $(PY) -m pytest -n logical --maxprocesses 8 --dist l
 ALONE := $(PY) -m pytest $(APART:%=--ignore %)
 
 BENCHMARKS := candidate_speed time_to_front latency_trust warm_start driver_overhead recipes \
-  search_efficiency stopping_risk
+  search_efficiency stopping_risk faults_peer
 
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
@@ -63,7 +63,7 @@ lint: setup  ## format, lint, types, import contracts
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: data  ## the benchmarks of docs/performance.md, the quick way (20 minutes on 2 cores)
+bench: data  ## the benchmarks of docs/performance.md, the quick way (25 minutes on 2 cores)
 	for name in $(BENCHMARKS); do $(PY) -W ignore benchmarks/$$name.py --quick || exit; done
 
 soak: data  ## kill a search at random for MINUTES=n and compare it with one left in peace

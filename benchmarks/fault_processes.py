@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.machine import ROOT
+from search import orphans
 
 GRACE_S = 10.0  # in which all processes must be gone
 LOOK_S = 0.2
@@ -35,7 +36,7 @@ class Program:
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        self._seen: dict[int, str] = {}
+        self._seen: orphans.Processes = {self.pid: orphans.began_at(self.pid) or ""}
         self._look()
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._keep_looking, daemon=True)
@@ -81,41 +82,15 @@ class Program:
 
     def living(self) -> list[int]:
         """All of its processes that have not ended."""
-        return [pid for pid, began in list(self._seen.items()) if _began(pid) == began]
+        return orphans.living(dict(self._seen))
 
     def _keep_looking(self) -> None:
         while not self._over.wait(LOOK_S):
             self._look()
 
     def _look(self) -> None:
-        queue = [self.pid, *self._seen]
-        asked = set()
-        while queue:
-            pid = queue.pop()
-            began = _began(pid)
-            known = self._seen.get(pid, began)
-            if pid in asked or began is None or began != known:
-                continue
-            asked.add(pid)
-            self._seen[pid] = began
-            queue += _children(pid)
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # it has just ended
-            found += map(int, listing.read_text().split())
-    return found
-
-
-def _began(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks; None for one that has ended."""
-    try:
-        state, *more = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if state == "Z" else more[18]
+        for pid in self.living():  # also below those whose parent has ended
+            self._seen |= orphans.descendants(pid)
 
 
 def _name(pid: int) -> str:

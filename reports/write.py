@@ -30,7 +30,7 @@ def write_report(run_folder: Path, study: Study | None = None) -> Path:
         "report.md": report(study, found),
     }
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # a study on a server may have no folder here
         for name, text in texts.items():
             with replacing(folder / name) as path:
                 path.write_text(text, encoding="utf-8", newline="\n")

@@ -134,6 +134,6 @@ def _hint(error: BaseException) -> str:
     for codes, hint in HINTS:
         if code in codes:
             return hint
-    if any(words in _cause(error) for words in REFUSALS):
-        return "see the address and the user (--storage)"
-    return "the same command goes on once it answers again"
+    if may_pass(error):
+        return "the same command goes on once it answers again"
+    return "see that it is the right one, and what you may do there"

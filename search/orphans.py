@@ -70,16 +70,16 @@ def descendants(program: int) -> Processes:
             with contextlib.suppress(OSError):  # it has just ended
                 children = {int(number) for number in listing.read_text().split()}
                 queue += children
-                found |= {child: began for child in children if (began := _began(child))}
+                found |= {child: began for child in children if (began := began_at(child))}
     return found
 
 
 def living(seen: Processes) -> list[int]:
     """Those that have not ended."""
-    return [process for process, began in seen.items() if _began(process) == began]
+    return [process for process, began in seen.items() if began_at(process) == began]
 
 
-def _began(process: int) -> str | None:
+def began_at(process: int) -> str | None:
     """When a process began, in the kernel's ticks; None for one that has ended."""
     try:
         state, *more = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

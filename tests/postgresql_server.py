@@ -1,12 +1,16 @@
 """A PostgreSQL server for tests: its own folder, its own port, stopped and started at will."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 PASSWORD = "s3cret-of-the-test"
 USER, DATABASE = "researcher", "studies"
@@ -18,6 +22,18 @@ def programs() -> Path | None:
     if found:
         return Path(found).resolve().parent
     return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
+
+
+@contextlib.contextmanager
+def running() -> Iterator["Server"]:
+    """A server, gone with the block. Skips the test where there is none to be had."""
+    if programs() is None:
+        pytest.skip("there is no PostgreSQL: make postgresql")
+    server = Server()
+    try:
+        yield server
+    finally:
+        server.remove()
 
 
 class Server:

@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from postgresql_server import PASSWORD, Server, programs
+from postgresql_server import PASSWORD, Server, running
 
 from search.ledger import Ledger
 from search.study_server import StudyServer, parse_address
 from search.trial import State
-
-if programs() is None:
-    pytest.skip("there is no PostgreSQL: apt-get install postgresql", allow_module_level=True)
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,11 +22,8 @@ LONG = ("-o", "training.epochs=20", "-o", "search.trials=3")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    server = Server()
-    try:
+    with running() as server:
         yield server
-    finally:
-        server.remove()
 
 
 def trials(program, server):

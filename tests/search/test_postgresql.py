@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from postgresql_server import PASSWORD, Server, programs
+from postgresql_server import PASSWORD, Server, running
 from simulated import Executor, epoch, make_driver, make_space
 from sqlalchemy import make_url
 
@@ -25,19 +25,13 @@ from search.study_server import StudyServer, masked, parse_address
 from search.trial import State
 from trainers.messages import Answer
 
-if programs() is None:
-    pytest.skip("there is no PostgreSQL: apt-get install postgresql", allow_module_level=True)
-
 Held = Callable[..., StudyServer]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    server = Server()
-    try:
+    with running() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(autouse=True)
@@ -272,13 +266,24 @@ def test_fresh_gives_the_old_study_another_name(
 def test_a_wrong_password_is_not_tried_again(held: Held, server: Server, folder: Path) -> None:
     wrong = server.url.replace(PASSWORD, "wr0ng")
     began = time.monotonic()
-    with pytest.raises(StorageError, match=r"authentication failed.*see the address") as raised:
+    with pytest.raises(
+        StorageError, match=r"authentication failed.*see that it is the right one"
+    ) as raised:
         Ledger.read(folder, held(None, wrong))
     assert time.monotonic() - began < 2
     assert "wr0ng" not in str(raised.value)
     missing = server.url.replace("/studies", "/nothing")
     with pytest.raises(StorageError, match='database "nothing" does not exist'):
         Ledger.read(folder, held(None, missing))
+
+
+def test_who_may_make_no_tables_is_told_so(held: Held, server: Server) -> None:
+    server.sql("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    place = held("process 7 on here", server.url.replace(f"researcher:{PASSWORD}", "guest:guest"))
+    began = time.monotonic()
+    with pytest.raises(StorageError, match=r"permission denied.*what you may do there"):
+        Patience().opening(place, place.hold)
+    assert time.monotonic() - began < 2
 
 
 def test_folders_and_servers_go_together(server: Server, tmp_path: Path) -> None:
