@@ -16,8 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import AllTrialsFailedError, ProgramError, StorageError
-from search.interruption import Interrupted, Interruption
+from models.errors import AllTrialsFailedError, InputError
+from search.command import leave, run_command, speak_to_nobody
+from search.interruption import Interruption
 
 if TYPE_CHECKING:
     from search.database import Patience
@@ -58,13 +59,14 @@ class Job:
     command: list[str]
 
 
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="run_search.py",
         description=__doc__.splitlines()[0],
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--space", type=Path, required=True, metavar="FILE", help="space file")
     parser.add_argument(
@@ -73,7 +75,10 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--study", metavar="NAME", help="the study's name; else the space file's")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where studies lie (runs)")
     parser.add_argument(
-        "--storage", metavar="URL", help="keep the study on a server: postgresql://USER@HOST/NAME"
+        "--storage",
+        action="append",
+        metavar="URL",
+        help="keep the study on a server: postgresql://USER@HOST/NAME",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="-o search.workers=N")
     parser.add_argument("--gpus-per-trial", metavar="X", help="-o search.gpus_per_trial=X")
@@ -87,44 +92,25 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the program; its exit code."""
-    given = parse_arguments(arguments)
-    os.umask(os.umask(0o022) | 0o022)  # whatever else is asked for, nobody else writes here
-    interruption = Interruption()
-    interruption.install()
-    try:
-        search(given, interruption)
-    except Interrupted as interrupted:
-        print("stopped. The same command continues this search.", file=sys.stderr)
-        return interrupted.exit_code
-    except Exception as error:
-        if given.debug:
-            raise
-        return _explain(error)
-    return 0
-
-
-def _explain(error: Exception) -> int:
-    """Says in words why the program ended; the exit code."""
-    if isinstance(error, ProgramError):
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if isinstance(error, OSError):
-        print(f"error: {error}; is the disk full, or a file not yours?", file=sys.stderr)
-        return StorageError.exit_code
-    print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-    print("this is a defect of the program; --debug shows where", file=sys.stderr)
-    return 1
+    words = sys.argv[1:] if arguments is None else arguments
+    return run_command(
+        lambda interruption: search(parse_arguments(words), interruption),
+        debug="--debug" in words,
+        stopped="stopped. The same command continues this search.",
+    )
 
 
 def search(given: argparse.Namespace, interruption: Interruption) -> None:
     """The whole job: space → study → trials → report."""
     from search.space_file import read_space_file
 
+    os.umask(os.umask(0o022) | 0o022)  # whatever else is asked for, nobody else writes here
     short = {"workers": given.workers, "gpus_per_trial": given.gpus_per_trial}
     named = [f"search.{key}={value}" for key, value in short.items() if value is not None]
     document = read_space_file(given.space, [*given.overrides, *named])
 
-    from search.space import whole_space  # brings Paddle
+    with interruption.library():
+        from search.space import whole_space  # brings Paddle
 
     space = whole_space(document)
     for warning in space.warnings:
@@ -135,25 +121,31 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
     from search.orphans import none_left
     from search.study_server import parse_address
 
-    address = parse_address(given.storage) if given.storage is not None else None
+    storage = _storage(given)
+    address = parse_address(storage) if storage is not None else None
     folder = given.runs / run_folder.study_name(given.space, given.study)
-    old = run_folder.old_name(folder, datetime.now().astimezone())
-    if given.fresh:
-        _set_aside(folder, old)
     run_folder.prepare(folder)
     holder = f"process {os.getpid()} on {platform.node()}"
     with contextlib.ExitStack() as held:
         held.enter_context(run_folder.lock(folder, holder))
-        place = held.enter_context(contextlib.closing(run_folder.place_of(folder, address, holder)))
+        find = run_folder.new_place if given.fresh else run_folder.place_of
+        place = held.enter_context(contextlib.closing(find(folder, address, holder)))
         patience = Patience(is_over=lambda: interruption.received)
         with interruption.shield():
             patience.opening(place, place.hold)
-            if given.fresh:
-                patience.opening(place, lambda: place.set_aside(old))
+            if given.fresh and _set_aside(folder, place, patience):
+                held.enter_context(run_folder.lock(folder, holder))
         scratch = held.enter_context(none_left())
-        command = _command(given.storage, place.server)
+        command = _command(storage, place.server)
         job = Job(space, folder, scratch, place, patience, interruption, command)
         _search(job, estimated=not given.no_estimate)
+
+
+def _storage(given: argparse.Namespace) -> str | None:
+    """The address that was given. Raises InputError for two: which is meant?"""
+    if given.storage is not None and len(given.storage) > 1:
+        raise InputError("--storage is given more than once; leave out all but one")
+    return None if given.storage is None else str(given.storage[0])
 
 
 def _command(storage: str | None, shown: str | None) -> list[str]:
@@ -162,12 +154,21 @@ def _command(storage: str | None, shown: str | None) -> list[str]:
     return ["python", *words]
 
 
-def _set_aside(folder: Path, old: str) -> None:
+def _set_aside(folder: Path, place: "StudyPlace", patience: "Patience") -> bool:
+    """Moves the old study away, of which both locks are held; whether its folder is a new one.
+
+    The folder goes last: whatever comes between, the same command moves what is left.
+    """
     from search import run_folder
 
+    old = run_folder.old_name(folder, datetime.now().astimezone())
+    patience.opening(place, lambda: place.set_aside(old))
     left = run_folder.set_aside(folder, old)
-    if left is not None:
-        print(f"--fresh: the old study of {folder} is now in {left}")
+    if left is None:
+        return False
+    print(f"--fresh: the old study of {folder} is now in {left}")
+    run_folder.prepare(folder)
+    return True
 
 
 def _search(job: Job, *, estimated: bool) -> None:
@@ -306,14 +307,6 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _leave(code: int) -> None:
-    """Ends the process; after a signal without waiting for threads that may wait for Ray."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if code > 128:
-        os._exit(code)
-    sys.exit(code)
-
-
 if __name__ == "__main__":
-    _leave(main())
+    speak_to_nobody()
+    leave(main())

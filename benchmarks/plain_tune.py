@@ -63,7 +63,7 @@ def train(config: dict[str, Any]) -> None:
     checkpoint = tune.get_checkpoint()
     if checkpoint:
         with checkpoint.as_directory() as folder:
-            weights = np.load(Path(folder) / WEIGHTS)
+            weights = np.load(Path(folder) / WEIGHTS, allow_pickle=False)
             begun = json.loads((Path(folder) / FACTS).read_text("utf-8"))["epoch"]
     for epoch in range(begun + 1, int(os.environ[EPOCHS]) + 1):
         time.sleep(SECONDS)

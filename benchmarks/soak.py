@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.machine import describe
 from models.errors import ProgramError
 from search.ledger import Ledger
-from search.orphans import descendants, living
+from search.orphans import abandoned, descendants, living
 from search.trial import State, Trial
 
 WORKER = b"ray::"  # how Ray calls the processes that train
@@ -266,7 +266,7 @@ def run_round(folder: Path, given: argparse.Namespace, seed: int, record: Record
     faults = differences(expected, found)
     if code:
         faults.append(f"the search left in peace ended with {code}: see {peace.log}")
-    left = [str(path) for path in (struck.folder / "checkpoints").glob("*")]
+    left = [*(struck.folder / "checkpoints").glob("*"), *abandoned()]
     faults += [f"{path} is left over" for path in left]
     for fault in faults:
         print(f"FAULT: seed {seed}: {fault}", flush=True)
@@ -305,7 +305,7 @@ def main() -> None:
             run_round(folder, given, given.seed + record.rounds, record)
         if record.faults and given.keep is None:
             print("run it again with --keep FOLDER to keep studies and logs")
-    print(json.dumps(asdict(record), indent=1))
+    print(json.dumps(vars(record), indent=1))
     sys.exit(bool(record.faults))
 
 

@@ -1,6 +1,5 @@
 """`PlainView`: a search as plain lines, for pipes and files."""
 
-import os
 from collections.abc import Iterable
 from typing import Self, TextIO
 
@@ -69,10 +68,7 @@ class PlainView:
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Writes a line, whatever the stream can encode, and whether or not anybody reads it."""
+    """Writes a line, whatever the stream can encode."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-        stream.flush()
-    except BrokenPipeError:  # as in `… | head`: nobody reads on, but the search goes on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupted(BaseException):
     """A signal asked the program to end. `exit_code` is 128 + the signal's number."""
@@ -28,10 +30,25 @@ class Interruption:
         """Whether a signal came; for those who look themselves, under a shield."""
         return self._received is not None
 
+    @property
+    def exit_code(self) -> int | None:
+        """128 + the signal's number; None where none came."""
+        return None if self._received is None else 128 + self._received
+
     def install(self) -> None:
-        """Takes the signals over; again after a library has taken them."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Takes the signals over."""
+        for number in SIGNALS:
             signal.signal(number, self._handle)
+
+    @contextlib.contextmanager
+    def library(self) -> Iterator[None]:
+        """For the import of a library that takes signals over: they wait, and are ours after it."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            yield
+        finally:
+            self.install()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:
@@ -53,5 +70,6 @@ class Interruption:
         if self._received is not None:
             os._exit(128 + number)
         self._received = number
-        print("\nstopping; what is done is kept (again to stop at once)", file=sys.stderr)  # noqa: T201
+        with contextlib.suppress(OSError, RuntimeError):  # nobody listens; it was just writing
+            print("\nstopping; what is done is kept (again to stop at once)", file=sys.stderr)  # noqa: T201
         self.check()

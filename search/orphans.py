@@ -6,6 +6,7 @@ that the program holds open, that is for its death. Linux only, which has `/proc
 """
 
 import contextlib
+import fcntl
 import os
 import select
 import shutil
@@ -19,6 +20,8 @@ from pathlib import Path
 
 LOOK_S = 1.0
 GRACE_S = 2.0  # in which they may end by themselves
+PREFIX = "search-"
+MARK = ".attention-placement-search"  # tells its folders from those of other programs
 LONGEST_ROOT = 24  # bytes; Ray's sockets add 80 to it, and 107 is the most
 
 Processes = dict[int, str]
@@ -31,18 +34,52 @@ def none_left() -> Iterator[Path]:
 
     Nobody else may enter the folder. Its path is short enough for sockets in it.
     """
-    short = len(os.fsencode(tempfile.gettempdir())) <= LONGEST_ROOT
-    folder = tempfile.mkdtemp(prefix="search-", dir=None if short else "/tmp")  # noqa: S108
+    for each in abandoned():
+        shutil.rmtree(each, ignore_errors=True)
+    folder, held = _new_folder()
     guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__, str(os.getpid()), folder],
+        [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
+        pass_fds=[held],  # it is in use as long as either of both lives
         start_new_session=True,  # no signal of the terminal's ends it
     )
     try:
-        yield Path(folder)
+        yield folder
     finally:
         guard.communicate()
+        os.close(held)
+
+
+def abandoned() -> Iterator[Path]:
+    """This user's folders whose program was killed along with its guard; each held in its turn."""
+    for mark in _root().glob(f"{PREFIX}*/{MARK}"):
+        with contextlib.suppress(OSError):  # another user's, or just removed
+            if mark.parent.lstat().st_uid != os.getuid() or mark.parent.is_symlink():
+                continue
+            held = os.open(mark, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield mark.parent
+            finally:
+                os.close(held)
+
+
+def _new_folder() -> tuple[Path, int]:
+    """A folder, and the open file by which it is held."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_root()))
+        with contextlib.suppress(FileNotFoundError):  # taken for abandoned before it was held
+            held = os.open(folder / MARK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if (folder / MARK).exists():
+                return folder, held
+            os.close(held)
+
+
+def _root() -> Path:
+    root = tempfile.gettempdir()
+    return Path(root if len(os.fsencode(root)) <= LONGEST_ROOT else "/tmp")  # noqa: S108
 
 
 def _guard(program: int, folder: Path) -> None:

@@ -64,6 +64,13 @@ def lock(folder: Path, holder: str) -> FileLock:
     return held
 
 
+def new_place(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -> StudyPlace:
+    """Where a study of `folder` is to be; `holder`: who is to write it, see `StudyServer`."""
+    if address is None:
+        return StudyFile(folder)
+    return StudyServer(address, folder.resolve().name, holder)
+
+
 def place_of(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -> StudyPlace:
     """Where the study of `folder` is: on the server at `address`, else in the folder.
 
@@ -110,15 +117,11 @@ def old_name(folder: Path, now: datetime) -> str:
 
 
 def set_aside(folder: Path, name: str) -> Path | None:
-    """Gives an old study's folder another name, for a fresh one; None if there was none.
-
-    Raises StudyBusyError if it is in use.
-    """
+    """Gives an old study's folder, whose lock is held, another name; None if there was none."""
+    target = folder.with_name(name)
     with _writing(folder):
         if not any((folder / each).exists() for each in (DATABASE, STORAGE)):
             return None
-    target = folder.with_name(name)
-    with lock(folder, "a search that sets it aside"), _writing(folder):
         folder.rename(target)
     return target
 

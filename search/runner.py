@@ -66,14 +66,38 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption, scratc
     Raises InputError for resources that are not there, what the driver raises, and `Interrupted`.
     """
     ours = not ray.is_initialized()
+    bridge = _Bridge(driver, interruption)
+    thread = threading.Thread(target=_run_ray, args=(bridge, search, scratch, ours), daemon=True)
     try:
-        if ours:
-            _start_ray(search, scratch)
-        interruption.install()
-        _run_tune(driver, search, interruption, str(scratch))
+        with interruption.shield():
+            thread.start()
+            while thread.is_alive() and not interruption.received:
+                thread.join(POLL_S)
+            bridge.close()
+        if bridge.error is not None:
+            raise bridge.error
     finally:
-        if ours:
+        if ours and ray.is_initialized():
             _stop_ray()
+
+
+def _run_ray(bridge: "_Bridge", search: SearchConfig, scratch: Path, start: bool) -> None:
+    """Runs Ray and Ray Tune in a thread, so that no signal is ever raised inside them.
+
+    Ray takes SIGTERM over where it is started in the main thread. What is raised inside Ray Tune it
+    takes for a failure of its own and tidies up, which hangs if the same signal has ended its
+    daemons.
+    """
+    try:
+        # A worker's death is told in a line by the driver; Ray would print its traceback as well.
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        if start:
+            _start_ray(search, scratch)
+        gpus = ray.cluster_resources().get("GPU", 0.0)
+        _run_tune(bridge, search, worker_count(search, available_cores(), gpus), scratch)
+    except BaseException as error:
+        bridge.failed(error)
 
 
 def _stop_ray() -> None:
@@ -139,46 +163,20 @@ def _start_ray(search: SearchConfig, scratch: Path) -> None:
     )
 
 
-def _run_tune(
-    driver: Driver, search: SearchConfig, interruption: Interruption, scratch: str
-) -> None:
-    """Runs Ray Tune in a thread, so that no signal is ever raised inside it.
-
-    Ray takes what is raised there for a failure of its own and tidies up, which hangs if the same
-    signal has ended its daemons.
-    """
-    gpus = ray.cluster_resources().get("GPU", 0.0)
-    workers = worker_count(search, available_cores(), gpus)
-    # A worker's death is told in a line by the driver; Ray Tune would print its traceback as well.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    bridge = _Bridge(driver, interruption)
-    thread = threading.Thread(target=_tune, args=(bridge, search, workers, scratch), daemon=True)
-    with interruption.shield():
-        thread.start()
-        while thread.is_alive() and not interruption.received:
-            thread.join(POLL_S)
-        bridge.close()
-    if bridge.error is not None:
-        raise bridge.error
-
-
-def _tune(bridge: "_Bridge", search: SearchConfig, workers: int, scratch: str) -> None:
-    try:
-        tune.run(
-            CandidateTrainable,
-            search_alg=_DriverSearcher(bridge),
-            scheduler=_DriverScheduler(bridge),
-            num_samples=-1,
-            max_concurrent_trials=workers,
-            resources_per_trial=trial_resources(search),
-            reuse_actors=True,
-            storage_path=scratch,
-            raise_on_failed_trial=False,
-            trial_dirname_creator=lambda trial: str(trial.trial_id),
-            verbose=0,
-        )
-    except BaseException as error:
-        bridge.failed(error)
+def _run_tune(bridge: "_Bridge", search: SearchConfig, workers: int, scratch: Path) -> None:
+    tune.run(
+        CandidateTrainable,
+        search_alg=_DriverSearcher(bridge),
+        scheduler=_DriverScheduler(bridge),
+        num_samples=-1,
+        max_concurrent_trials=workers,
+        resources_per_trial=trial_resources(search),
+        reuse_actors=True,
+        storage_path=str(scratch),
+        raise_on_failed_trial=False,
+        trial_dirname_creator=lambda trial: str(trial.trial_id),
+        verbose=0,
+    )
 
 
 class _LeaveTuneError(BaseException):

@@ -160,8 +160,8 @@ def test_ray_places_trials_by_their_share_of_a_simulated_gpu(tmp_path):
     code = textwrap.dedent("""
         import sys
         from pathlib import Path
+        from search import runner  # before Ray, which reads its settings when it is imported
         import ray
-        from search import runner
         from search.driver import Driver
         from search.interruption import Interruption
         from search.ledger import Ledger

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from test_accidents import LONG, descendants, wait_for
+from test_accidents import descendants, wait_for
 
 pytestmark = pytest.mark.slow
 LISTENS = "0A"  # in /proc/net/tcp
+# It must outlive what is asked of it: a client without the token tries for half a minute.
+ENDLESS = ("-o", "training.epochs=2000", "-o", "search.trials=4")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
@@ -47,11 +49,11 @@ def told(processes, option):
 def test_nothing_is_open_to_others_and_nothing_of_ray_is_left(program, number, tmp_path):
     old = os.umask(0)  # as in many containers
     try:
-        process = program.start(*LONG)
+        process = program.start(*ENDLESS)
     finally:
         os.umask(old)
     try:
-        wait_for(process, "epoch 1/40")
+        wait_for(process, "epoch 1/2000")
         below = descendants(process.pid) | {process.pid}
         addresses = listening(below)
         assert len(addresses) >= 5, "GCS, raylet, workers, driver"

@@ -1,11 +1,15 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from simulated import make_space
+from simulated import SPACE, Command, Executor, curves, make_space
 
+import run_search
+from search.interruption import Interruption
 from search.ledger import Ledger
 from search.space import Space, load_space
+from trainers.data import search_split, store
 
 
 @pytest.fixture
@@ -36,3 +40,31 @@ def open_ledger(tmp_path: Path) -> Callable[..., Ledger]:
         return Ledger.open(folder, space.objective_names, space.file.fingerprint)
 
     return open_in
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """`run_search.py` in an empty folder, with simulated workers: exit code, stdout, stderr."""
+    from search import runner
+
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    (tmp_path / "quick.yaml").write_text(SPACE)
+    monkeypatch.setattr(Interruption, "install", lambda _: None)
+    monkeypatch.setattr(store, "prepare", lambda *_: tmp_path)
+    facts = {"name": "none", "train_images": 4}
+    monkeypatch.setattr(search_split, "describe_split", lambda *_: facts)
+
+    def run(*arguments: str, space: str = "quick.yaml", simulation: Any = curves, **_: Any) -> Any:
+        monkeypatch.setattr(runner, "run", lambda driver, *_: Executor(driver, simulation).run())
+        given = ["--space", str(tmp_path / space), "--no-estimate", *arguments]
+        code = run_search.main(given)
+        out, err = capsys.readouterr()
+        assert "--debug" in given or "Traceback (" not in out + err
+        assert "defect" not in err
+        return code, out, err
+
+    return run

@@ -42,6 +42,8 @@ WORKER = Worker("host", 1, "a processor", "cpu", 1, "3.3.1", None)
 START = Start("/somewhere/baseline.safetensors", "abc")
 
 Simulation = Callable[[Task], Iterator[Answer]]
+Command = Callable[..., tuple[int, str, str]]
+"""`run_search.py` with simulated workers: exit code, stdout, stderr."""
 
 
 class WorkerDiedError(Exception):

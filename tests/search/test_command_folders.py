@@ -5,50 +5,17 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from simulated import SPACE, Executor, curves, failing
+from simulated import SPACE, Command, curves, failing
 
-import run_search
 from reports import write
-from search.interruption import Interruption
 from search.ledger import Ledger
 from search.study_file import DATABASE
 from search.trial import State
-from trainers.data import search_split, store
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    """`run_search.py` in an empty folder, with simulated workers: exit code, stdout, stderr."""
-    from search import runner
-
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    (tmp_path / "quick.yaml").write_text(SPACE)
-    monkeypatch.setattr(Interruption, "install", lambda _: None)
-    monkeypatch.setattr(store, "prepare", lambda *_: tmp_path)
-    facts = {"name": "none", "train_images": 4}
-    monkeypatch.setattr(search_split, "describe_split", lambda *_: facts)
-
-    def run(*arguments: str, space: str = "quick.yaml", simulation: Any = curves, **_: Any) -> Any:
-        monkeypatch.setattr(runner, "run", lambda driver, *_: Executor(driver, simulation).run())
-        given = ["--space", str(tmp_path / space), "--no-estimate", *arguments]
-        code = run_search.main(given)
-        out, err = capsys.readouterr()
-        assert "Traceback (" not in out + err
-        assert "defect" not in err
-        return code, out, err
-
-    return run
 
 
 def tree(folder: Path) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 from search.interruption import Interrupted, Interruption
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
 from search.interruption import Interrupted, Interruption
 
 interruption = Interruption()
@@ -44,6 +44,15 @@ SWALLOWED = """
         print("swallowed", flush=True)
     with interruption.shield():
         print("never", flush=True)
+"""
+LIBRARY = """
+    with interruption.library():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        print("ready", flush=True)
+        time.sleep(0.5)
+        print("imported", flush=True)
+    time.sleep(30)
 """
 Start = Callable[[str], subprocess.Popen[str]]
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -111,6 +120,29 @@ def test_a_signal_that_a_library_swallowed_is_raised_again(start: Start) -> None
     out, _ = process.communicate(timeout=10)
     assert out == "swallowed\ninterrupted\n"
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_library_that_takes_signals_does_not_get_them(
+    start: Start, number: int, code: int
+) -> None:
+    """Paddle would end the process with a traceback of its own, Ray with another exit code."""
+    process = start(LIBRARY)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=10)
+    assert out == "imported\ninterrupted\n"
+    assert process.returncode == code
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_that_cannot_be_answered_ends_it_all_the_same(
+    start: Start, number: int, code: int
+) -> None:
+    process = start('print("ready", flush=True); time.sleep(30)')
+    assert process.stderr is not None
+    process.stderr.close()
+    process.send_signal(number)
+    assert process.wait(timeout=10) == code
 
 
 def test_without_a_signal_nothing_is_raised() -> None:

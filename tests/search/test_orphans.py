@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
+
+from search import orphans
 
 PROGRAM = """
     import subprocess, sys, time
@@ -85,3 +88,50 @@ def test_left() -> None:
     program.kill()
     program.wait()
     program.stdout.close()
+
+
+def test_what_was_killed_with_its_guard_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(orphans, "LONGEST_ROOT", 200)  # no sockets are made here
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    others = tmp_path / "search-engine"
+    others.mkdir()
+    (tmp_path / "search-link").symlink_to(others)
+    killed, lives = (start_quick() for _ in range(2))
+    (left, orphaned), (used, _) = told(killed), told(lives)
+    (guard,) = [p for p in children(killed.pid) if str(left) in command_line(p)]
+    for process in (guard, killed.pid, *orphaned):
+        os.kill(process, signal.SIGKILL)
+    killed.wait()
+    deadline = time.monotonic() + 5
+    while not (found := list(orphans.abandoned())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == [left]
+    with orphans.none_left() as own:
+        assert {own, used, others, tmp_path / "search-link"} == set(tmp_path.iterdir())
+        assert list(orphans.abandoned()) == []
+    lives.kill()
+    lives.wait()
+    for program in (killed, lives):
+        program.stdout.close()
+
+
+def start_quick() -> subprocess.Popen[str]:
+    """In `TMPDIR`, however long its path."""
+    longer = "import search.orphans as o; o.LONGEST_ROOT = 200\n"
+    return subprocess.Popen(
+        [sys.executable, "-c", longer + textwrap.dedent(PROGRAM).format(then="time.sleep(60)")],
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def children(process: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def command_line(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_text()

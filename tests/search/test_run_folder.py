@@ -94,13 +94,6 @@ def test_a_study_in_use(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     assert (tmp_path / "lock.holder").read_text() == "process 4711 on elsewhere"
 
 
-def test_a_study_in_use_is_not_set_aside(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    (tmp_path / "study.db").write_bytes(b"x")
-    with pytest.raises(StudyBusyError, match="4711"):
-        run_folder.set_aside(tmp_path, run_folder.old_name(tmp_path, NOW))
-    assert (tmp_path / "study.db").exists()
-
-
 def test_a_killed_holder_holds_nothing(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     holder.kill()
     holder.wait()

@@ -1,0 +1,90 @@
+"""What the commands have in common: signals, errors in words, exit codes, output nobody reads."""
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from models.errors import ProgramError, StorageError
+from search.interruption import Interrupted, Interruption
+
+
+def run_command(work: Callable[[Interruption], None], *, debug: bool, stopped: str) -> int:
+    """Does `work`; the exit code.
+
+    An error is told in a line, and where it arose if `debug`; `stopped` is said after a signal.
+    """
+    interruption = Interruption()
+    interruption.install()
+    try:
+        work(interruption)
+    except Interrupted as interrupted:
+        _say(stopped)
+        return interrupted.exit_code
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        # Raised in the middle of an import, or cutting a wait short, a signal becomes any error.
+        if interruption.exit_code is not None:
+            _say(stopped)
+            return interruption.exit_code
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    """Says in words why the program ended; the exit code."""
+    if isinstance(error, ProgramError):
+        _say(f"error: {error}")
+        return error.exit_code
+    if isinstance(error, OSError):
+        _say(f"error: {error}; is the disk full, or a file not yours?")
+        return StorageError.exit_code
+    _say(f"error: {type(error).__name__}: {error}")
+    _say("this is a defect of the program; --debug shows where")
+    return 1
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def speak_to_nobody() -> None:
+    """Has this process go on where nobody reads what it prints, as after `… | head`.
+
+    The same where it is printed to a full disk or a terminal that is gone: what was measured is in
+    the study, and no line of text is worth the end of a search.
+    """
+    sys.stdout, sys.stderr = _unheard(sys.stdout), _unheard(sys.stderr)
+
+
+def _unheard(stream: TextIO | None) -> TextIO:
+    if stream is None:  # closed, as by `>&-`
+        return Path(os.devnull).open("w", encoding="utf-8")
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Unheard(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.isatty() or stream is sys.stderr,
+        write_through=getattr(stream, "write_through", False),
+    )
+
+
+class _Unheard(io.FileIO):
+    """Takes what it cannot write as written."""
+
+    def write(self, data: "io.ReadableBuffer") -> int | None:  # type: ignore[override,name-defined]
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process without waiting for threads, which may wait for a Ray that is gone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
