@@ -49,7 +49,7 @@ from trainers.quiet import Quiet
 
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
 SHUTDOWN_S = 6.0
-POLL_S = 0.2
+POLL_S = 0.02
 LOST = Failed("the worker process died or could not start (killed, crashed, out of memory)")
 KILLED_FOR_MEMORY = Failed(
     "out of memory: Ray ended the worker before the machine had none left", cause=Cause.MEMORY
@@ -73,6 +73,7 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption, scratc
             thread.start()
             while thread.is_alive() and not interruption.received:
                 thread.join(POLL_S)
+                interruption.install()  # Ray's part of this process has taken SIGTERM over
             bridge.close()
         if bridge.error is not None:
             raise bridge.error
