@@ -1,5 +1,6 @@
 """Checkpoints of one training: the last two epochs, whole and with checksums, nothing unpickled."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -53,6 +54,8 @@ class Checkpoints:
         try:
             self._save(arrays, curve)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._remove(len(curve))  # what there is of it takes room, and is no checkpoint
             why = f"{error.strerror or error}; is the disk full?"
             raise StorageError(f"{self._folder}: a checkpoint cannot be written: {why}") from error
 
@@ -81,8 +84,11 @@ class Checkpoints:
         kept = [epoch for epoch in epochs if epoch <= last][-KEPT:]
         for epoch in epochs:
             if epoch not in kept:
-                for suffix in (SUMS, FACTS, WEIGHTS):
-                    (self._folder / (_name(epoch) + suffix)).unlink(missing_ok=True)
+                self._remove(epoch)
+
+    def _remove(self, epoch: int) -> None:
+        for suffix in (SUMS, FACTS, WEIGHTS):
+            (self._folder / (_name(epoch) + suffix)).unlink(missing_ok=True)
 
     def latest(
         self, refuse_misfit: Callable[[Checkpoint], None] = lambda _: None
