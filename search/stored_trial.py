@@ -74,6 +74,8 @@ def _latency(given: Mapping[str, Any]) -> Latency:
         raise TypeError(f"{given!r} is no latency")
     _text(latency.engine)
     _text(latency.clock)
+    if type(latency.quiet) is not bool or type(latency.core) not in {int, type(None)}:
+        raise TypeError(f"{given!r} is no latency")
     return latency
 
 
@@ -83,6 +85,7 @@ def _worker(given: Mapping[str, Any]) -> Worker:
         _text(text)
     count(worker.process)
     count(worker.threads)
+    _text(worker.mkl_debug_cpu_type or "")
     return worker
 
 
