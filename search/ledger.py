@@ -113,12 +113,15 @@ class Ledger:
             if patience(place.exists):
                 ledger = cls._loaded(place, patience, Unrecorded(folder))
                 if ledger.space == space:
+                    ledger._records.record_kept()
                     return ledger
                 if ledger.trials():
                     raise InputError(other_space(folder, ledger.space, space))
                 patience(place.remove)  # a study without a trial holds nothing to lose
             patience(lambda: place.create(make))
-            return cls._loaded(place, patience, Unrecorded(folder))
+            ledger = cls._loaded(place, patience, Unrecorded(folder))
+            ledger._records.record_kept()  # of a study that is no longer there
+            return ledger
 
     @classmethod
     def create(

@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from models.errors import StorageError
 from search.database import Patience, storage_errors
-from search.unrecorded import Unrecorded
+from search.replay import Replay
+from search.unrecorded import FILE, Unrecorded
 
 Value = TypeVar("Value")
 
@@ -25,7 +26,7 @@ class Records:
 
     A storage that does not answer is tried again with `patience`. Then every
     method raises StorageError; memory holds what the storage held before, and `unrecorded` what is
-    written by whoever opens the study next.
+    written by whoever opens the study next, by `record_kept`.
     """
 
     def __init__(
@@ -41,7 +42,6 @@ class Records:
         with storage_errors():
             self.facts: dict[str, Any] = dict(study.user_attrs)
             self.trials: list[FrozenTrial] = storage.get_all_trials(self._study_id)
-        self._record_kept()
 
     def note(self, key: str, value: Any) -> None:
         """Writes a fact about the whole study."""
@@ -80,6 +80,23 @@ class Records:
         trial.datetime_complete = datetime.now()
         trial.state, trial.values = state, list(values) if values is not None else None
 
+    def record_kept(self) -> None:
+        """Writes what the storage did not take the last time, once all of it is checked.
+
+        Raises StorageError, before anything is written, where it is not what this program kept.
+        """
+        replay = Replay(self._unrecorded, self.trials, self.facts["objectives"])
+        for number in replay.overtaken:
+            self.patience.say(
+                f"trial {number} has ended since; what {FILE} holds of it is not used"
+            )
+        for write in replay.missing:
+            if write.end is None:
+                self.set(write.trial, write.key, write.value)
+            else:
+                self.end(write.trial, write.end, write.value)
+        self._unrecorded.forget()
+
     def _written(self, step: Callable[[], Value], write: dict[str, Any] | None = None) -> Value:
         """What `step` gives, tried with patience; `write` says the same to the next start."""
         try:
@@ -105,17 +122,3 @@ class Records:
         except UpdateFinishedTrialError:  # by an earlier attempt
             if self._storage.get_trial(trial._trial_id).state is not state:
                 raise
-
-    def _record_kept(self) -> None:
-        """Writes what the storage did not take the last time."""
-        for write in self._unrecorded.kept():
-            number = write.get("trial")
-            if not isinstance(number, int) or not 0 <= number < len(self.trials):
-                continue
-            if self.trials[number].state.is_finished():
-                continue
-            if "set" in write:
-                self.set(number, str(write["set"]), write.get("value"))
-            elif write.get("end") in TrialState.__members__:
-                self.end(number, TrialState[write["end"]], write.get("values"))
-        self._unrecorded.forget()

@@ -10,11 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 from models.architecture import Architecture
 from models.errors import StorageError
 from search.trial import Role, State, Trial
-from trainers.messages import EpochResult, Latency, Worker
+from trainers.curve import amount, count, read_curve
+from trainers.messages import Latency, Worker
 
 CANDIDATE = "candidate"
 MICRO_BATCHES = "micro_batches"
-LARGEST = 1e18  # of any count or time; larger ones break what is computed with them
 
 Exceeded = Callable[[float, float | None], Mapping[str, float]]
 """Which budgets a number of parameters and a latency exceed, and by how much."""
@@ -41,18 +41,18 @@ def _read(frozen: FrozenTrial) -> Trial:
         role=Role(attributes["role"]),
         name=_text(candidate["name"]),
         architecture=Architecture.from_json(json.dumps(candidate["architecture"])),
-        params=_count(attributes["params"]),
-        summary_params=_count(candidate["summary_params"]),
-        macs=_count(attributes["macs"]),
+        params=count(attributes["params"]),
+        summary_params=count(candidate["summary_params"]),
+        macs=count(attributes["macs"]),
         latency_ms=_known(attributes.get("latency_ms")),
-        latency=_latency(latency) if latency else None,
-        worker=Worker(**worker) if worker else None,
-        curve=tuple(map(_epoch, enumerate(attributes.get("curve", ()), 1))),
+        latency=None if latency is None else _latency(latency),
+        worker=None if worker is None else _worker(worker),
+        curve=read_curve(attributes.get("curve", ())),
         reason=_text(attributes.get("reason", "")),
         over_budget=(),
-        epochs=_count(candidate["epochs"]),
+        epochs=count(candidate["epochs"]),
         predicted_ms=_known(attributes.get("predicted_ms")),
-        micro_batches=_count(attributes.get(MICRO_BATCHES, 1)),
+        micro_batches=_parts(attributes.get(MICRO_BATCHES, 1)),
     )
 
 
@@ -67,34 +67,36 @@ def _state(frozen: FrozenTrial) -> State:
 def _latency(given: Mapping[str, Any]) -> Latency:
     latency = Latency(**given)
     for number in (latency.ratio, latency.median_ms, latency.p90_ms, latency.reference_ms):
-        _number(number)
+        amount(number)
+    for each in (latency.rounds, latency.batch, latency.image_size):
+        count(each)
+    if any(type(share) not in {int, float} for share in (latency.half_width, latency.control)):
+        raise TypeError(f"{given!r} is no latency")
+    _text(latency.engine)
+    _text(latency.clock)
+    if type(latency.quiet) is not bool or type(latency.core) not in {int, type(None)}:
+        raise TypeError(f"{given!r} is no latency")
     return latency
 
 
-def _epoch(numbered: tuple[int, Mapping[str, Any]]) -> EpochResult:
-    number, given = numbered
-    epoch = EpochResult(**given)
-    if epoch.epoch != number or _number(epoch.val_accuracy) > 1:
-        raise ValueError(f"no epoch {number} of a learning curve: {given}")
-    for time in (epoch.train_seconds, epoch.validation_seconds, epoch.images_per_second):
-        _number(time)
-    return epoch
+def _worker(given: Mapping[str, Any]) -> Worker:
+    worker = Worker(**given)
+    for text in (worker.host, worker.processor, worker.device, worker.paddle, worker.precision):
+        _text(text)
+    count(worker.process)
+    count(worker.threads)
+    _text(worker.mkl_debug_cpu_type or "")
+    return worker
 
 
-def _count(value: Any) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is no count")
-    return int(_number(value))
+def _parts(value: Any) -> int:
+    if count(value) < 1:
+        raise ValueError(f"{value!r} parts of a batch")
+    return int(value)
 
 
 def _known(value: Any) -> float | None:
-    return None if value is None else _number(value)
-
-
-def _number(value: Any) -> float:
-    if type(value) not in {int, float} or not 0 <= value <= LARGEST:  # which NaN is not
-        raise ValueError(f"{value!r} is no number from 0")
-    return value  # type: ignore[no-any-return]
+    return None if value is None else amount(value)
 
 
 def _text(value: Any) -> str:

@@ -3,10 +3,33 @@
 import contextlib
 import json
 import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import TrialState
+
+from models.errors import StorageError
+
 FILE = "unrecorded.jsonl"
+SET, END = {"trial", "set", "value"}, {"trial", "end", "values"}
+ENDS = {state.name: state for state in TrialState if state.is_finished()}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A write to trial `trial`, from line `line`: attribute `key` set to `value`, or its `end`.
+
+    `value` of an end: the values of the objectives, None where it is not complete.
+    """
+
+    line: int
+    trial: int
+    value: Any
+    key: str = ""
+    end: TrialState | None = None
 
 
 class Unrecorded:
@@ -19,22 +42,82 @@ class Unrecorded:
         """Adds a write; where the disk takes nothing at all, it is lost."""
         if self._path is None:
             return
-        with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(write) + "\n")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        with (
+            contextlib.suppress(OSError),
+            os.fdopen(os.open(self._path, flags, 0o666), "r+b") as file,
+        ):
+            file.truncate(file.read().rfind(b"\n") + 1)  # of a line that was cut off
+            file.seek(0, os.SEEK_END)
+            file.write(json.dumps(write).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
-    def kept(self) -> list[dict[str, Any]]:
-        """All that were kept, in their order; a last line that was cut off is none."""
-        if self._path is None or not self._path.exists():
-            return []
+    def kept(self) -> list[Write]:
+        """All that were kept, in their order; a last line that was cut off is none.
+
+        Raises StorageError for any other line that is none of ours.
+        """
+        *lines, rest = self._content().split(b"\n")
         found = []
-        for line in self._path.read_text("utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return [write for write in found if isinstance(write, dict)]
+        for number, line in enumerate(lines, 1):
+            with self.refusing(number):
+                found.append(_parsed(number, json.loads(line)))
+        with contextlib.suppress(ValueError, RecursionError):
+            last = json.loads(rest)
+            with self.refusing(len(lines) + 1):
+                found.append(_parsed(len(lines) + 1, last))
+        return found
+
+    @contextlib.contextmanager
+    def refusing(self, line: int) -> Iterator[None]:
+        """Turns what is wrong with a line into StorageError."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, RecursionError, StorageError) as error:
+            what = "it is nested too deep" if isinstance(error, RecursionError) else error
+            raise StorageError(
+                f"{self._path}: line {line} is none that this program wrote: {what}; nothing of "
+                "the file was recorded: mend it, or move it away to do again what it holds"
+            ) from error
 
     def forget(self) -> None:
         """Once all is recorded."""
         if self._path is not None:
-            self._path.unlink(missing_ok=True)
+            with self._usable():
+                self._path.unlink(missing_ok=True)
+
+    def _content(self) -> bytes:
+        if self._path is None:
+            return b""
+        with self._usable():
+            try:
+                if not stat.S_ISREG(self._path.lstat().st_mode):
+                    raise StorageError(f"{self._path} is no file of this program: move it away")
+                return self._path.read_bytes()
+            except FileNotFoundError:
+                return b""
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            why = f"{error.strerror or error}; see whose it is, or move it away"
+            raise StorageError(f"{self._path} cannot be used: {why}") from error
+
+
+def _parsed(line: int, given: Any) -> Write:
+    """The write that a line says. Raises ValueError for one that says none."""
+    if not isinstance(given, dict) or given.keys() not in (SET, END):
+        raise ValueError("it is no write to a trial")
+    trial = given["trial"]
+    if type(trial) is not int or trial < 0:
+        raise ValueError("it names no trial")
+    if "set" in given:
+        if not isinstance(given["set"], str):
+            raise ValueError("it names no attribute")
+        return Write(line, trial, given["value"], key=given["set"])
+    if not isinstance(given["end"], str) or given["end"] not in ENDS:
+        raise ValueError("it names no end of a trial")
+    return Write(line, trial, given["values"], end=ENDS[given["end"]])

@@ -5,6 +5,7 @@ import hashlib
 import json
 import traceback
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import paddle
@@ -12,7 +13,7 @@ import paddle
 from models.backbone import BackboneNetwork
 from models.build import build
 from models.errors import InputError, StorageError
-from trainers.checkpoint import Checkpoints
+from trainers.checkpoint import Checkpoint, Checkpoints
 from trainers.data.search_split import search_batches, training_sample
 from trainers.environment import describe_worker
 from trainers.latency import measure_latency
@@ -21,6 +22,7 @@ from trainers.precision import resolve
 from trainers.quiet import Quiet
 from trainers.start import inherit_start, save_start
 from trainers.train import DivergedError, as_input, train
+from trainers.training_state import refuse_misfit
 
 # They wait for locks that a crash may have left held, and a worker that hangs is never replaced.
 paddle.disable_signal_handler()
@@ -71,7 +73,7 @@ def _answers(task: Task) -> Iterator[Answer]:
             task.data, task.training, folder, task.seed, task.device
         )
         checkpoints = _checkpoints(task)
-        begun = checkpoints.latest() if checkpoints else None
+        begun = checkpoints.latest(partial(_refuse_misfit, task, network)) if checkpoints else None
         if checkpoints and (begun or checkpoints.damaged):
             yield Resumed(begun.curve if begun else (), tuple(checkpoints.damaged))
         yield from train(
@@ -111,6 +113,13 @@ def _checkpoints(task: Task) -> Checkpoints | None:
     }
     of = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return Checkpoints(Path(task.checkpoints), of)
+
+
+def _refuse_misfit(task: Task, network: BackboneNetwork, found: Checkpoint) -> None:
+    """Raises ValueError for a checkpoint that the training of `network` cannot go on from."""
+    if len(found.curve) > task.training.epochs:
+        raise ValueError(f"it has {len(found.curve)} of {task.training.epochs} epochs")
+    refuse_misfit(found.arrays, network, task.training)
 
 
 def _inherit(task: Task, network: BackboneNetwork, start: Start) -> None:

@@ -3,16 +3,26 @@
 Two advisory file locks for each user of a machine. A training holds the gate shared for each pass,
 a measurement holds it alone. The turnstile in front keeps new passes out once a measurement waits,
 so measurements are not starved. The kernel frees both locks when a process dies.
+
+They lie where nobody else may write: in the temporary folder, in one of this user's own. Where
+somebody else has made one by that name, they lie in the user's cache, by the machine's name since
+machines may share that. Every process finds the same one by looking, whatever it was started by:
+`XDG_RUNTIME_DIR` is not there for all of a user's processes, and goes when the user logs out.
 """
 
+import contextlib
 import fcntl
 import os
+import platform
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from models.errors import StorageError
+
+PROGRAM = "attention-placement-search"
 PATIENCE_S = 30.0  # a training that is suspended (Ctrl-Z) must not hold measurements up for ever
 _POLL_S = 0.002
 
@@ -21,13 +31,14 @@ class Quiet:
     """The locks of this machine, opened by this process."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        folder = folder or Path(tempfile.gettempdir())
-        name = f"attention-placement-search-{os.getuid()}"
+        folder = folder or _own_folder()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._turnstile = os.open(folder / f"{name}.turnstile", flags, 0o600)
-        self._gate = os.open(folder / f"{name}.gate", flags, 0o600)
+        self._turnstile = os.open(folder / "turnstile", flags, 0o600)
+        self._gate = os.open(folder / "gate", flags, 0o600)
+        for descriptor in (self._turnstile, self._gate):
+            os.utime(descriptor)  # or what tidies temporary folders would take it for left
 
-    @contextmanager
+    @contextlib.contextmanager
     def training(self) -> Iterator[None]:
         """Holds measurements off for the time of one forward or backward pass."""
         fcntl.flock(self._turnstile, fcntl.LOCK_SH)
@@ -38,7 +49,7 @@ class Quiet:
         finally:
             fcntl.flock(self._gate, fcntl.LOCK_UN)
 
-    @contextmanager
+    @contextlib.contextmanager
     def measuring(self, patience_s: float = PATIENCE_S) -> Iterator[bool]:
         """Holds trainings and other measurements off; gives whether that was achieved in time."""
         deadline = time.monotonic() + patience_s
@@ -65,3 +76,30 @@ def _lock_alone(descriptor: int, deadline: float) -> bool:
             time.sleep(_POLL_S)
         else:
             return True
+
+
+def _own_folder() -> Path:
+    """The folder of this user's locks, made if it is not there; see the module."""
+    temporary = Path(tempfile.gettempdir()) / f"{PROGRAM}-{os.getuid()}"
+    if _is_ours(temporary):
+        return temporary
+    with contextlib.suppress(RuntimeError):  # no home
+        cache = Path.home() / ".cache" / PROGRAM / f"locks-{platform.node()}"
+        if _is_ours(cache):
+            return cache
+    raise StorageError(
+        f"{temporary} is no folder that only you may enter: remove it, or name another temporary "
+        "folder in TMPDIR"
+    )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether this user has the folder, now at the latest, and nobody else may enter it."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:  # somebody else's file or link, or no place to write
+        return False
+    private = not found.st_mode & 0o077
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and private

@@ -23,7 +23,7 @@ from trainers.mixup import Mixture, mixtures, unmixed
 from trainers.precision import autocast, resolve
 from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
-from trainers.training_state import TrainingState
+from trainers.training_state import TrainingState, refuse_misfit
 
 FADE_SHARE = 0.5
 """Share of a training with inherited weights after which blocks that were faded in act wholly."""
@@ -65,7 +65,8 @@ def train(
     runs on beside it.
     Raises DivergedError when a loss is not finite, after the epoch in which that happens, and
     InputError for a precision that the device does not have, StorageError for a checkpoint that
-    cannot be written.
+    cannot be written, ValueError, before anything is changed, for one to go on from that is of
+    another training.
     """
     optimizer = make_optimizer(network, config)
     average = WeightAverage(network, config.average) if config.average else None
@@ -84,6 +85,7 @@ def train(
     )
     state, curve = TrainingState(network, optimizer, average), list(begun.curve if begun else ())
     if begun is not None:
+        refuse_misfit(begun.arrays, network, config)
         state.restore(begun.arrays)
     for epoch in range(len(curve) + 1, config.epochs + 1):
         began = time.perf_counter()

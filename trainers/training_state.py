@@ -9,10 +9,25 @@ import numpy.typing as npt
 import paddle
 from paddle import nn
 
-from trainers.average import WeightAverage
+from trainers.average import STEPS, WeightAverage
+from trainers.config import TrainingConfig
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Form = tuple[tuple[int, ...], str]
+"""Shape of an array and the name of its type."""
+
 NETWORK, OPTIMIZER, AVERAGE = "network/", "optimizer/", "average/"
+
+OF_OPTIMIZER: dict[str, dict[str, bool]] = {
+    "sgd": {"velocity_0": False},
+    "adam": {
+        "moment1_0": False,
+        "moment2_0": False,
+        "beta1_pow_acc_0": True,
+        "beta2_pow_acc_0": True,
+    },
+}
+"""What Paddle's optimizers hold of each parameter, and whether that is a single number."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +56,9 @@ class TrainingState:
         }
 
     def restore(self, arrays: Arrays) -> None:
-        """Takes the values of `arrays`. Raises KeyError or ValueError where they do not fit."""
-        own = self.network.state_dict()
+        """Takes the values of `arrays`, which `refuse_misfit` has let pass."""
         theirs = _part(arrays, NETWORK)
-        if own.keys() != theirs.keys():
-            raise KeyError(f"values of another network: {sorted(own.keys() ^ theirs.keys())[:3]}")
-        for name, tensor in own.items():
+        for name, tensor in self.network.state_dict().items():
             tensor.set_value(theirs[name])
         self.optimizer.set_state_dict(
             {self._name_here(name): value for name, value in _part(arrays, OPTIMIZER).items()}
@@ -67,6 +79,46 @@ class TrainingState:
         """What Paddle calls in this process what `_of_optimizer` calls `name`."""
         what, layer = name.split("/")
         return f"{dict(self.network.named_parameters())[layer].name}_{what}"
+
+
+def refuse_misfit(arrays: Arrays, network: nn.Layer, config: TrainingConfig) -> None:
+    """Raises ValueError where a training of `network` cannot go on from `arrays`.
+
+    All of them are looked at before the first is taken: a network that has half of them is none.
+    Paddle's optimizers would take anything before their first step, and break at it.
+    """
+    expected = _expected(network, config)
+    if expected.keys() != arrays.keys():
+        others = sorted(expected.keys() ^ arrays.keys())[:3]
+        raise ValueError(f"it is of another network or optimizer: {', '.join(others)}")
+    for name, (shape, dtype) in expected.items():
+        array = arrays[name]
+        if (array.shape, array.dtype.name) != (shape, dtype):
+            found = f"{array.dtype.name} {list(array.shape)}"
+            raise ValueError(f"{name} is {found} instead of {dtype} {list(shape)}")
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise ValueError(f"{name} is no number in places")
+    if config.average and arrays[AVERAGE + STEPS].item() < 0:
+        raise ValueError(f"{AVERAGE}{STEPS} is less than 0")
+
+
+def _expected(network: nn.Layer, config: TrainingConfig) -> dict[str, Form]:
+    """Shape and type of every array of a state."""
+    values = {name: _form(value) for name, value in network.state_dict().items()}
+    expected = {NETWORK + name: form for name, form in values.items()}
+    for name, parameter in network.named_parameters():
+        if not parameter.stop_gradient:
+            for what, is_single in OF_OPTIMIZER[config.optimizer].items():
+                shape, dtype = _form(parameter)
+                expected[f"{OPTIMIZER}{what}/{name}"] = ((1,) if is_single else shape, dtype)
+    if config.average:
+        expected |= {AVERAGE + name: form for name, form in values.items()}
+        expected[AVERAGE + STEPS] = ((1,), "int64")
+    return expected
+
+
+def _form(tensor: paddle.Tensor) -> Form:
+    return tuple(tensor.shape), str(tensor.dtype).rpartition(".")[2]
 
 
 def _part(arrays: Arrays, prefix: str) -> dict[str, paddle.Tensor]:

@@ -92,6 +92,7 @@ def nested(levels: int) -> object:
 EPOCH = {"epoch": 1, "val_accuracy": 0.5, "val_loss": 1.0, "train_loss": 1.0,
          "train_seconds": 1.0, "validation_seconds": 1.0, "images_per_second": 1.0}  # fmt: skip
 NUMBERS = (None, "7", [7], {}, True, -1, float("nan"), float("inf"), 10**400)
+LOSSES = tuple(value for value in NUMBERS if value != -1)
 ODD: dict[str, tuple[object, ...]] = {
     "params": (*NUMBERS, 1.5),
     "macs": (*NUMBERS, 1.5),
@@ -101,10 +102,14 @@ ODD: dict[str, tuple[object, ...]] = {
         3, "ab", [3], [{}], [EPOCH | {"epoch": 2}], [EPOCH, EPOCH], [EPOCH | {"more": 1}],
         *([EPOCH | {"val_accuracy": value}] for value in (*NUMBERS, 1.01)),
         *([EPOCH | {"train_seconds": value}] for value in NUMBERS),
+        *([EPOCH | {"val_loss": value}] for value in LOSSES),
+        *([EPOCH | {"train_loss": value}] for value in LOSSES),
+        *([EPOCH | {"epoch": value}] for value in (True, 1.0, "1", None)), {}, "",
     ),
+    "micro_batches": (None, True, 0, -1, 1.5),
     "candidate": (None, 3, "x", {}, [], nested(500)),
-    "worker": ("x", 3, {"more": 1}),
-    "latency": ("x", 3, {"more": 1}),
+    "worker": ("x", 3, {}, [], {"more": 1}),
+    "latency": ("x", 3, {}, [], {"more": 1}),
 }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """One candidate as a stream of answers: whatever goes wrong is the last of them."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +10,11 @@ from typing import Any
 import numpy as np
 import paddle
 import pytest
+import safetensors.numpy
 
 from models.architecture import Architecture, Backbone, Placement, Slot
 from models.attention import block_class, make_block
+from models.checksum import sha256
 from trainers.candidate import run_candidate
 from trainers.config import DataConfig, LatencyConfig, TrainingConfig
 from trainers.data import search_split, store
@@ -27,6 +31,8 @@ from trainers.messages import (
     Start,
     Task,
 )
+
+State = dict[str, np.ndarray[Any, Any]]
 
 SIDE, IMAGES = 8, 60
 SE = Placement(Slot(4, 2, "before_add"), make_block("se", {"reduction": 4}))
@@ -89,6 +95,63 @@ def test_what_was_begun_goes_on(task: Callable[..., Task], tmp_path: Path) -> No
     assert resumed == Resumed(tuple(begun))
     assert [epoch.train_loss for epoch in (*resumed.curve, *rest[:1])] == whole
     assert isinstance(rest[1], Measured), "it has the weights that were trained"
+
+
+def without_slash(arrays: State) -> State:
+    return {name.replace("/stem.0", "-stem.0"): array for name, array in arrays.items()}
+
+
+def of_another_shape(arrays: State) -> State:
+    last = [name for name in arrays if name.startswith("network/")][-1]
+    return arrays | {last: arrays[last].repeat(2)}
+
+
+def optimizers_of_another_shape(arrays: State) -> State:
+    return {k: array[:1] if k.startswith("optimizer/") else array for k, array in arrays.items()}
+
+
+@pytest.mark.parametrize("how", [without_slash, of_another_shape, optimizers_of_another_shape])
+@pytest.mark.parametrize("many", [1, 2])
+def test_a_checkpoint_that_does_not_fit_is_passed_over(
+    task: Callable[..., Task], tmp_path: Path, how: Callable[[State], State], many: int
+) -> None:
+    """The one before it is taken; where that is none either, fresh values."""
+    folder = tmp_path / "trial-00000"
+    kept = replace(task(SE, epochs=3), checkpoints=str(folder), measure_first=False)
+    whole = curve(run_candidate(kept))
+    for epoch in (3, 2)[:many]:
+        weights = folder / f"epoch-{epoch:05d}.safetensors"
+        weights.write_bytes(safetensors.numpy.save(how(safetensors.numpy.load_file(weights))))
+        sign(weights.with_suffix(""))
+    _, resumed, *rest, measured = run_candidate(kept)
+    assert isinstance(resumed, Resumed)
+    assert len(resumed.damaged) == many
+    assert len(resumed.curve) == {1: 2, 2: 0}[many]
+    assert [epoch.train_loss for epoch in (*resumed.curve, *rest)] == whole
+    assert isinstance(measured, Measured)
+
+
+def test_a_checkpoint_of_more_epochs_than_there_are_is_passed_over(
+    task: Callable[..., Task], tmp_path: Path
+) -> None:
+    folder = tmp_path / "trial-00000"
+    kept = replace(task(SE, epochs=2), checkpoints=str(folder), measure_first=False)
+    list(run_candidate(kept))
+    later = json.loads((folder / "epoch-00002.json").read_text())
+    later["curve"].append(later["curve"][-1] | {"epoch": 3})
+    (folder / "epoch-00003.json").write_text(json.dumps(later))
+    shutil.copy(folder / "epoch-00002.safetensors", folder / "epoch-00003.safetensors")
+    sign(folder / "epoch-00003")
+    _, resumed, _ = run_candidate(kept)
+    assert "it has 3 of 2 epochs" in resumed.damaged[0]
+    assert len(resumed.curve) == 2
+
+
+def sign(checkpoint: Path) -> None:
+    """Writes the checksums that its files have."""
+    parts = [checkpoint.with_suffix(suffix) for suffix in (".safetensors", ".json")]
+    lines = [f"{sha256(part)}  {part.name}\n" for part in parts]
+    checkpoint.with_suffix(".sha256").write_text("".join(lines))
 
 
 def test_another_recipe_does_not_go_on_from_it(task: Callable[..., Task], tmp_path: Path) -> None:

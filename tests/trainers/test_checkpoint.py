@@ -245,16 +245,44 @@ def signed(folder: Path, weights: bytes, facts: bytes) -> None:
     (folder / "epoch-00003.sha256").write_text("".join(sums))
 
 
-FACTS = {"of": "x", "curve": [asdict(epoch) for epoch in epochs(3)]}
+FACTS: dict[str, Any] = {"of": "x", "curve": [asdict(epoch) for epoch in epochs(3)]}
 WEIGHTS = safetensors.numpy.save(arrays(3))
+EPOCH = FACTS["curve"][-1]
+
+
+def facts(*third: Any, **changed: Any) -> bytes:
+    """Those of the third epoch, with another curve or other values in its last epoch."""
+    curve = [*FACTS["curve"][:2], *(third or [EPOCH | changed])]
+    return json.dumps({"of": "x", "curve": curve}).encode()
+
+
 FOREIGN: dict[str, tuple[bytes, bytes]] = {
     "a list": (WEIGHTS, b"[1]"),
+    "a number": (WEIGHTS, b"3"),
     "no curve": (WEIGHTS, b'{"of": "x", "curve": null}'),
+    "a curve of nothing": (WEIGHTS, b'{"of": "x", "curve": []}'),
+    "a curve as text": (WEIGHTS, b'{"of": "x", "curve": "abc"}'),
+    "a curve as an object": (WEIGHTS, b'{"of": "x", "curve": {"1": 2, "2": 3, "3": 4}}'),
     "deep": (WEIGHTS, b"[" * 200_000),
     "no numbers": (WEIGHTS, json.dumps(FACTS).replace("0.5", "null").encode()),
     "not finite": (WEIGHTS, json.dumps(FACTS).replace("0.5", "NaN").encode()),
     "not even text": (WEIGHTS, b"\xff\xfe"),
     "cut off": (WEIGHTS[:-1], json.dumps(FACTS).encode()),
+    "an epoch less": (WEIGHTS, json.dumps(FACTS | {"curve": FACTS["curve"][:2]}).encode()),
+    "an epoch more": (WEIGHTS, facts(EPOCH, EPOCH | {"epoch": 4})),
+    "an epoch twice": (WEIGHTS, facts(FACTS["curve"][1])),
+    "an epoch that is none": (WEIGHTS, facts([])),
+    "a truth value for an epoch": (WEIGHTS, json.dumps(FACTS).replace("1,", "true,", 1).encode()),
+    "an epoch as a fraction": (WEIGHTS, facts(epoch=3.0)),
+    "a truth value": (WEIGHTS, facts(val_accuracy=True)),
+    "a text": (WEIGHTS, facts(val_accuracy="0.5")),
+    "more than all": (WEIGHTS, facts(val_accuracy=1.5)),
+    "less than none": (WEIGHTS, facts(val_accuracy=-0.5)),
+    "a loss without end": (WEIGHTS, facts(val_loss=float("inf"))),
+    "an enormous number": (WEIGHTS, facts(train_loss=10**400)),
+    "time that runs back": (WEIGHTS, facts(train_seconds=-1.0)),
+    "one value more": (WEIGHTS, facts(more=1.0)),
+    "one value less": (WEIGHTS, facts({k: v for k, v in EPOCH.items() if k != "val_loss"})),
 }
 
 
@@ -287,7 +315,7 @@ def test_that_of_another_training_is_not_used(three: Path) -> None:
     assert all("of another training" in each for each in checkpoints.damaged)
 
 
-def test_a_disk_that_takes_no_more(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_says_it_takes_no_more(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of before are still whole."""
 
     def full(path: Path, data: bytes) -> int:
@@ -302,6 +330,58 @@ def test_a_disk_that_takes_no_more(three: Path, monkeypatch: pytest.MonkeyPatch)
     assert found is not None
     assert found.curve == epochs(3)
     assert len(list(three.iterdir())) == 6
+
+
+def test_what_a_training_cannot_go_on_from_counts_as_damaged(three: Path) -> None:
+    def refuse(found: Checkpoint) -> None:
+        if len(found.curve) == 3:
+            raise ValueError("it does not fit")
+
+    checkpoints = Checkpoints(three, "x")
+    found = checkpoints.latest(refuse)
+    assert found is not None
+    assert found.curve == epochs(2)
+    assert checkpoints.damaged == [f"{three / 'epoch-00003'}: it does not fit"]
+
+
+def test_one_that_begins_anew_keeps_its_own(three: Path) -> None:
+    """And not those that were damaged, though they are of later epochs."""
+    for path in three.glob("*.json"):
+        path.write_text("{}")
+    for number in (1, 2):
+        Checkpoints(three, "x").save(arrays(number), epochs(number))
+        checkpoints = Checkpoints(three, "x")
+        found = checkpoints.latest()
+        assert found is not None
+        assert found.curve == epochs(number)
+        assert checkpoints.damaged == []
+    assert {path.stem for path in three.iterdir()} == {"epoch-00001", "epoch-00002"}
+
+
+def test_other_names_are_none_of_ours(three: Path) -> None:
+    for name in ("epoch-x", "epoch-zzzzz", "epoch-000004", "epoch-4", "epoch-00004.sha256"):
+        (three / f"{name}.sha256").write_text("")
+    checkpoints = Checkpoints(three, "x")
+    checkpoints.save(arrays(4), epochs(4))
+    found = checkpoints.latest()
+    assert found is not None
+    assert found.curve == epochs(4)
+    assert checkpoints.damaged == []
+
+
+def test_epochs_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (99_999, 100_000):
+        Checkpoints(tmp_path, "x").save(arrays(1), epochs(1) * number)
+    assert len(list(tmp_path.iterdir())) == 6
+    checkpoints = Checkpoints(tmp_path, "x")
+    assert checkpoints.latest() is None
+    assert "epoch-100000" in checkpoints.damaged[0]
+
+
+def test_what_a_killed_process_left_half_written_is_removed(three: Path) -> None:
+    (three / ".epoch-00004.12345.safetensors").write_bytes(b"half")
+    Checkpoints(three, "x").save(arrays(4), epochs(4))
+    assert not list(three.glob(".*"))
 
 
 def test_nothing_is_unpickled(three: Path) -> None:
