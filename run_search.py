@@ -148,6 +148,7 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
         patience = Patience(is_over=lambda: interruption.received)
         with interruption.shield():
             patience.opening(place, place.hold)
+            run_folder.remember(folder, place)
             if given.fresh:
                 patience.opening(place, lambda: place.set_aside(old))
         scratch = held.enter_context(none_left())
