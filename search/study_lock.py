@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +20,6 @@ SESSION = (
     "SET statement_timeout = '60s'",
     "SET lock_timeout = '5s'",
 )
-ENDS_S = 5.0  # that a connection may take to end
 DRIVER = "driver"  # a study's attribute: who has opened it last
 # An advisory lock of 64 bits is shown as two numbers of 32.
 HOLDER = """
@@ -83,19 +81,13 @@ class StudyLock:
         process, name = cursor.fetchone() or (None, None)
         if name == self.name:  # a connection of ours that the server takes for living
             cursor.execute("SELECT pg_terminate_backend(%s)", (process,))
-            if self._tried(cursor, ENDS_S):
-                return
-        if not self._tried(cursor):
+            cursor.execute("SELECT pg_advisory_lock(%s)", (self._key,))  # or `lock_timeout`
+        elif not self._tried(cursor):
             raise StudyBusyError(f"{self._what} is in use by {_who(name)}; wait for it or stop it")
 
-    def _tried(self, cursor: Any, seconds: float = 0.0) -> bool:
-        end = time.monotonic() + seconds
-        while True:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", (self._key,))
-            taken = bool(cursor.fetchone()[0])
-            if taken or time.monotonic() >= end:
-                return taken
-            time.sleep(0.05)
+    def _tried(self, cursor: Any) -> bool:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (self._key,))
+        return bool(cursor.fetchone()[0])
 
     def _refuse_changed(self, cursor: Any) -> None:
         """The lock is free again, but what we know of the study may be out of date."""

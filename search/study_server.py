@@ -186,12 +186,19 @@ class StudyServer:
     def _new_engine(self, **options: Any) -> sqlalchemy.Engine:
         given = {key: value for key, value in CLIENT.items() if key not in self._url.query}
         engine = sqlalchemy.create_engine(self._url, connect_args=given, **options)
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "connect", set_up)
         return engine
 
     def _optuna(self, engine: sqlalchemy.Engine, **options: Any) -> RDBStorage:
         address = self._url.render_as_string(hide_password=False)
         return RDBStorage(address, engine_kwargs={"pool": engine.pool}, **options)
+
+
+def _connect(_dialect: object, _record: object, _: object, options: dict[str, Any]) -> object:
+    from search.impatient_connection import ImpatientConnection  # noqa: PLC0415  # client missing
+
+    return ImpatientConnection.connect(**options)
 
 
 def _refuse_foreign(study: optuna.Study) -> None:

@@ -1,7 +1,9 @@
 """What a real PostgreSQL server refuses: at once, in one line, with what to do; no Ray."""
 
 import contextlib
+import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -200,6 +202,75 @@ def test_who_is_not_let_in_is_told_who_can(server: Server) -> None:
     assert "not permitted to log in; its administrator can let you in" in refused(server, address)
     server.sql("ALTER ROLE outcast LOGIN CONNECTION LIMIT 0")
     assert 'too many connections for role "outcast"; the same command' in refused(server, address)
+
+
+RULES = {"ghost": "trust", "barred": "reject", "peering": "ident"}
+
+
+@pytest.fixture
+def rules(server: Server) -> Iterator[None]:
+    """Other ways to be let in, or not, than a password."""
+    path = server.folder / "data" / "pg_hba.conf"
+    old = path.read_text()
+    lines = "".join(f"host all {user} 127.0.0.1/32 {how}\n" for user, how in RULES.items())
+    path.write_text(lines + old)
+    server.sql("SELECT pg_reload_conf()")
+    yield
+    path.write_text(old)
+    server.sql("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("ghost", 'role "ghost" does not exist; see the user in the address, or have it made'),
+        ("barred", "; its administrator can let you in: pg_hba.conf"),
+        ("peering", 'authentication failed for user "peering"; see user and password'),
+    ],
+)
+@pytest.mark.usefixtures("rules")
+def test_other_ways_not_to_be_let_in(server: Server, user: str, expected: str) -> None:
+    began = time.monotonic()
+    assert expected in refused(server, server.url.replace(f"{USER}:{PASSWORD}", user))
+    assert time.monotonic() - began < 1
+
+
+@pytest.fixture
+def encrypted(server: Server) -> Iterator[None]:
+    """The server offers encryption, with a certificate of its own making."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl")
+    data = server.folder / "data"
+    key, certificate = data / "server.key", data / "server.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=elsewhere",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    owner = data.stat()
+    os.chown(key, owner.st_uid, owner.st_gid)
+    key.chmod(0o600)
+    certificate.chmod(0o644)
+    server.sql("ALTER SYSTEM SET ssl = on")
+    server.sql("SELECT pg_reload_conf()")
+    yield
+    server.sql("ALTER SYSTEM RESET ssl")
+    server.sql("SELECT pg_reload_conf()")
+
+
+@pytest.mark.usefixtures("encrypted")
+def test_a_certificate_of_another_name_is_refused(server: Server) -> None:
+    began = time.monotonic()
+    assert "; see ?sslmode=" in refused(server, f"{server.url}?sslmode=verify-full")
+    trusted = f"{server.url}?sslmode=verify-full&sslrootcert={server.folder}/data/server.crt"
+    said = refused(server, trusted)
+    assert "does not match host name" in said
+    assert "; see ?sslmode=" in said
+    assert time.monotonic() - began < 1
+    with contextlib.closing(
+        StudyServer(parse_address(f"{server.url}?sslmode=require"), "a")
+    ) as is_:
+        assert not is_.exists()
 
 
 def test_a_server_that_takes_no_writes_is_a_standby(

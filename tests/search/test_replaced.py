@@ -1,6 +1,8 @@
 """Sessions that stand in a driver's way on a real server, and drivers that were replaced."""
 
 import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from postgresql_server import Server, running
 
 from models.build import cost
 from models.errors import StorageError, StudyBusyError
-from search import database
+from search import database, impatient_connection, study_lock
 from search.database import Patience
 from search.ledger import Ledger, Proposal
 from search.space import Space
@@ -101,6 +103,34 @@ def test_readers_do_not_wait_for_ever_either(server: Server, begin: Begin, tmp_p
     locked = other_session(server, STUCK["tables are locked"])
     with locked, contextlib.closing(reader), pytest.raises(StorageError, match="lock timeout"):
         Ledger.read(tmp_path, reader)
+
+
+@contextlib.contextmanager
+def standing_still(server: Server) -> Iterator[None]:
+    """The server's process for the driver gets no further, as when its disk is gone."""
+    pid = int(server.sql("SELECT pid FROM pg_stat_activity WHERE application_name LIKE "
+                         "'%process 7 on here'"))  # fmt: skip
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_a_server_that_stands_still_is_given_up(
+    server: Server, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(impatient_connection, "ANSWER_S", 1.0)
+    monkeypatch.setattr(study_lock, "SESSION", ("SET lock_timeout = '500ms'",))
+    place, _ = begin()
+    place.close()
+    place, ledger = begin()
+    began = time.monotonic()
+    with standing_still(server), pytest.raises(StorageError, match="another session holds it"):
+        ledger.note("written", "never")
+    assert time.monotonic() - began < 20
+    ledger.note("still", "there")  # by a new connection, with the lock
+    assert ledger.facts("written") is None
 
 
 # Replaced.
