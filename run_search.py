@@ -135,6 +135,7 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
             patience.opening(place, place.hold)
             if given.fresh and _set_aside(folder, place, patience):
                 held.enter_context(run_folder.lock(folder, holder))
+            run_folder.remember(folder, place)
         scratch = held.enter_context(none_left())
         command = _command(storage, place.server)
         job = Job(space, folder, scratch, place, patience, interruption, command)

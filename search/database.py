@@ -5,7 +5,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import optuna
@@ -13,6 +13,8 @@ import tenacity
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from models.errors import StorageError
+from models.yaml_input import one_line
+from search.refusals import UNRESOLVED, refusal
 
 PATIENCE_S = 90.0  # that all is tried again which may pass
 SLOWEST_S = 10.0  # between two attempts
@@ -25,8 +27,6 @@ HINTS = (
     (DENIED, "it cannot be written: see whose it is, or choose another place with --runs"),
     (DAMAGED, "put a copy back in its place, or begin anew with --fresh, which sets it aside"),
 )
-# What a server says, in words, for it gives no codes to those it does not let in.
-REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password")
 
 # What comes of taking somebody else's study for one of this program's.
 FOREIGN = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -50,23 +50,30 @@ class Patience:
 
     say: Say = to_stderr
     is_over: Callable[[], bool] = lambda: False
+    _answered: bool = field(default=False, init=False)
 
     def __call__(self, step: Callable[[], Value]) -> Value:
         """What `step` gives; it must not mind being done twice: what failed may have arrived."""
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(may_pass),
+            retry=tenacity.retry_if_exception(self._may_pass),
             wait=tenacity.wait_exponential(multiplier=0.25, max=SLOWEST_S),
             stop=self._ends,
             sleep=self._sleep,
             before_sleep=self._before,
             reraise=True,
         )
-        return retrying(step)
+        value = retrying(step)
+        self._answered = True
+        return value
 
     def opening(self, place: object, step: Callable[[], Value]) -> Value:
         """What `step` gives, or why `place` cannot be used, as StorageError."""
         with storage_errors(place):
             return self(step)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        """A host that nobody knows is a typing error, unless it has answered before."""
+        return may_pass(error) and (self._answered or _hint(error) != UNRESOLVED)
 
     def _ends(self, attempt: tenacity.RetryCallState) -> bool:
         return self.is_over() or tenacity.stop_after_delay(PATIENCE_S)(attempt)
@@ -89,8 +96,9 @@ def may_pass(error: BaseException) -> bool:
         if isinstance(each, sqlite3.Error):
             return _code(each) in BUSY
         if isinstance(each, DBAPIError) and not isinstance(each.orig, sqlite3.Error):
-            if any(words in str(each.orig) for words in REFUSALS):
-                return False
+            refused = refusal(each.orig)
+            if refused is not None:
+                return refused.passes
             return each.connection_invalidated or isinstance(
                 each, (OperationalError, InterfaceError)
             )
@@ -108,8 +116,15 @@ def storage_errors(place: object = None) -> Iterator[None]:
     except (*FOREIGN, RuntimeError) as error:  # the last for Optuna's tables of another version
         if place is None:
             raise
-        hint = "put the study's own file there, or begin anew with --fresh, which sets it aside"
-        raise StorageError(f"{place} holds no study of this program: {error}; {hint}") from error
+        what = f"{place} holds no study of this program: {one_line(str(error))}"
+        raise StorageError(f"{what}; {_other(place)}") from error
+
+
+def _other(place: object) -> str:
+    """What a person can do about a place that holds something else."""
+    if getattr(place, "server", None) is not None:
+        return "give yours another name (--study NAME), or another database"
+    return "put the study's own file there, or begin anew with --fresh, which sets it aside"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -120,8 +135,12 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _cause(error: BaseException | None) -> str:
-    """What the database said, in its own words."""
-    return " ".join(str(list(_chain(error))[-1]).split()) if error else ""
+    """What the database said, in its own words, without the statement."""
+    if error is None:
+        return ""
+    last = list(_chain(error))[-1]
+    said = getattr(getattr(last, "diag", None), "message_primary", None) or str(last)
+    return one_line(" ".join(said.split()))
 
 
 def _code(error: BaseException) -> int:
@@ -130,10 +149,13 @@ def _code(error: BaseException) -> int:
 
 def _hint(error: BaseException) -> str:
     """What a person can do about it."""
-    code = _code(list(_chain(error))[-1])
+    last = list(_chain(error))[-1]
     for codes, hint in HINTS:
-        if code in codes:
+        if _code(last) in codes:
             return hint
+    refused = None if isinstance(last, sqlite3.Error) else refusal(last)
+    if refused is not None:
+        return refused.hint
     if may_pass(error):
         return "the same command goes on once it answers again"
     return "see that it is the right one, and what you may do there"

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from models.errors import InputError, StorageError, StudyBusyError
 from models.whole_file import replacing
+from models.yaml_input import one_line
 from search.study_file import DATABASE, StudyFile
 from search.study_place import StudyPlace
 from search.study_server import StudyServer
@@ -77,8 +78,7 @@ def place_of(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -
     `holder`: who is to write it, see `StudyServer`. Raises InputError if the folder belongs to a
     study that is somewhere else.
     """
-    marker = folder / STORAGE
-    known = marker.read_text("utf-8", "replace").strip() if marker.exists() else None
+    known = _known(folder)
     if address is None:
         if known is not None:
             raise InputError(f"{folder} belongs to a study in {known}: give --storage")
@@ -92,12 +92,24 @@ def place_of(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -
     if known not in {None, server.server}:
         raise InputError(
             f"{folder} belongs to a study in {known}, not in {server.server}; if that is the same "
-            f"server, remove {marker}"
+            f"server, remove {folder / STORAGE}"
         )
-    if known is None and holder is not None:
-        with _writing(folder), replacing(marker) as file:
-            file.write_text(f"{server.server}\n", encoding="utf-8")
     return server
+
+
+def remember(folder: Path, place: StudyPlace) -> None:
+    """Notes in `folder` on which server its study is, once that is held."""
+    if place.server is not None and _known(folder) is None:
+        with _writing(folder), replacing(folder / STORAGE) as file:
+            file.write_text(f"{place.server}\n", encoding="utf-8")
+
+
+def _known(folder: Path) -> str | None:
+    """What `remember` wrote, or whoever gave the folder away."""
+    marker = folder / STORAGE
+    with _writing(folder):
+        text = marker.read_text("utf-8", "replace") if marker.exists() else ""
+    return one_line(text.strip()) or None
 
 
 def _holder(folder: Path) -> str:

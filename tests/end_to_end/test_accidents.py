@@ -105,7 +105,8 @@ def went_on(program, before):
     assert all(t.state in {State.COMPLETE, State.STOPPED} for t in after)
     assert all([e.epoch for e in t.curve] == list(range(1, len(t.curve) + 1)) for t in after)
     for was, now in zip(before, after, strict=False):
-        known = max(0, len(was.curve) - 1)  # the last record may be of an epoch whose checkpoint was not
+        # The last record may be of an epoch whose checkpoint was not there yet.
+        known = max(0, len(was.curve) - 1)
         assert now.curve[:known] == was.curve[:known], "trained again"
     assert not list((program.runs / "smoke/checkpoints").iterdir())
 

@@ -19,7 +19,7 @@ from search import database
 from search.database import Patience
 from search.driver import Driver
 from search.ledger import Ledger, Proposal
-from search.run_folder import STORAGE, place_of
+from search.run_folder import STORAGE, place_of, remember
 from search.space import Space
 from search.study_server import StudyServer, masked, parse_address
 from search.trial import State
@@ -231,20 +231,28 @@ def test_a_study_that_was_never_complete_is_begun_again(
     assert begin().space == space.file.fingerprint
 
 
+@pytest.mark.parametrize("attribute", [None, "objectives", "mine"])
 def test_another_programs_study_of_that_name_is_left_alone(
-    held: Held, folder: Path, space: Space
+    held: Held, folder: Path, space: Space, server: Server, attribute: str | None
 ) -> None:
     place = held()
     place.hold()
-
-    def other(storage: optuna.storages.BaseStorage, name: str) -> None:
-        optuna.create_study(storage=storage, study_name=name).set_user_attr("mine", 1)
-
-    place.create(other)
-    with pytest.raises(StorageError, match="holds no study of this program"):
-        Ledger.open(folder, space.objective_names, space.file.fingerprint, place)
-    study, _ = place.load()
-    assert study.user_attrs == {"mine": 1}
+    name = place._name
+    other = optuna.create_study(storage=place._storage, study_name=name)
+    if attribute is not None:
+        other.set_user_attr(attribute, ["val_accuracy"])
+    opened = (folder, space.objective_names, space.file.fingerprint, place)
+    refused = r"holds no study of this program: .* another name \(--study NAME\)"
+    with pytest.raises(StorageError, match=refused):
+        Ledger.open(*opened)
+    with pytest.raises(StorageError, match=refused):
+        Ledger.read(folder, held(None))
+    with pytest.raises(StorageError, match=refused):
+        Patience().opening(place, lambda: place.set_aside("aside"))
+    study = optuna.load_study(study_name=name, storage=place._storage)
+    assert study._study_id == other._study_id
+    assert study.user_attrs.keys() == ({attribute} if attribute else set())
+    assert place._storage.get_study_system_attrs(study._study_id) == {}
 
 
 def test_fresh_gives_the_old_study_another_name(
@@ -267,7 +275,7 @@ def test_a_wrong_password_is_not_tried_again(held: Held, server: Server, folder:
     wrong = server.url.replace(PASSWORD, "wr0ng")
     began = time.monotonic()
     with pytest.raises(
-        StorageError, match=r"authentication failed.*see that it is the right one"
+        StorageError, match=r"authentication failed.*see user and password"
     ) as raised:
         Ledger.read(folder, held(None, wrong))
     assert time.monotonic() - began < 2
@@ -281,14 +289,16 @@ def test_who_may_make_no_tables_is_told_so(held: Held, server: Server) -> None:
     server.sql("CREATE ROLE guest LOGIN PASSWORD 'guest'")
     place = held("process 7 on here", server.url.replace(f"researcher:{PASSWORD}", "guest:guest"))
     began = time.monotonic()
-    with pytest.raises(StorageError, match=r"permission denied.*what you may do there"):
+    with pytest.raises(StorageError, match=r"permission denied.*GRANT CREATE"):
         Patience().opening(place, place.hold)
     assert time.monotonic() - began < 2
 
 
 def test_folders_and_servers_go_together(server: Server, tmp_path: Path) -> None:
     address = parse_address(server.url)
-    place_of(tmp_path, address, "process 7 on here")
+    place = place_of(tmp_path, address, "process 7 on here")
+    assert not (tmp_path / STORAGE).exists()  # it may be a typing error
+    remember(tmp_path, place)
     assert (tmp_path / STORAGE).read_text() == f"{server.masked}\n"
     place_of(tmp_path, address, "process 7 on here")
     with pytest.raises(InputError, match=r"belongs to a study in .*: give --storage"):
