@@ -88,6 +88,37 @@ def test_a_killed_driver_leaves_nothing_behind_and_the_same_command_continues(pr
     went_on(program, before)
 
 
+def test_a_trial_that_ended_before_the_kill_is_not_run_again(program):
+    """To the second: its row is as it was; the one that ran goes on under its number."""
+    asked = ("-o", "training.epochs=30", "-o", "search.trials=3", "-o", "search.workers=1")
+    process = program.start(*asked)
+    wait_for(process, "trial 1 epoch 3/30")
+    below = descendants(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not alive_after(below, 10), "processes are left behind"
+    before = Ledger.read(program.runs / "smoke")
+    assert [trial.state for trial in before.trials()] == [State.COMPLETE, State.RUNNING]
+    ran = before.trial(1)
+    assert 2 <= len(ran.curve) < 30
+
+    done = program.run(*asked)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "trial 0 epoch" not in done.stdout
+    assert "trial 1 epoch 1/30" not in done.stdout
+    after = Ledger.read(program.runs / "smoke")
+    assert after.frozen(0) == before.frozen(0), "its values, its seconds, when it began and ended"
+    assert after.frozen(0).datetime_complete is not None
+    assert after.trial(1).architecture == ran.architecture
+    assert after.frozen(1).datetime_start == before.frozen(1).datetime_start
+    assert after.trial(1).curve[: len(ran.curve) - 1] == ran.curve[:-1], "trained again"
+    trials = after.trials()
+    assert len({trial.architecture_id for trial in trials}) == len(trials) == 3
+    assert all(trial.state in {State.COMPLETE, State.STOPPED} for trial in trials)
+    assert all([e.epoch for e in t.curve] == list(range(1, len(t.curve) + 1)) for t in trials)
+    assert not list((program.runs / "smoke/checkpoints").iterdir())
+
+
 def alive_after(processes, seconds):
     """Those that still live; waits no longer than it must."""
     deadline = time.monotonic() + seconds
