@@ -1,6 +1,7 @@
 """Sessions that stand in a driver's way on a real server, and drivers that were replaced."""
 
 import contextlib
+import itertools
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from postgresql_server import Server, running
+from sqlalchemy.exc import OperationalError
 
 from models.build import cost
 from models.errors import StorageError, StudyBusyError
@@ -217,3 +219,28 @@ def test_a_study_without_trials_for_another_space_is_begun_again(
     assert ledger.space == space.file.fingerprint
     ledger.note("still", "there")
     assert server.sql("SELECT count(*) FROM studies WHERE study_name LIKE '%being made%'") == "0"
+
+
+def test_a_server_that_goes_while_the_study_is_made(
+    server: Server, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename, turns = StudyServer._rename, itertools.count()
+
+    def interrupted(self: StudyServer, old: str, new: str) -> None:
+        turn = next(turns)
+        if turn == 0:  # before the study has its name
+            server.stop()
+            server.start()
+            raise gone()
+        rename(self, old, new)
+        if turn == 1:  # after it, but the answer is lost
+            raise gone()
+
+    monkeypatch.setattr(StudyServer, "_rename", interrupted)
+    _, ledger = begin()
+    ledger.note("still", "there")
+    assert server.sql("SELECT count(*) FROM studies WHERE study_name LIKE '%being made%'") == "0"
+
+
+def gone() -> OperationalError:
+    return OperationalError("COMMIT", {}, psycopg.OperationalError("server closed the connection"))
