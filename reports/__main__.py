@@ -1,6 +1,7 @@
 """`python -m reports RUN_FOLDER`: writes the report of a study and says where it lies."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,8 +36,8 @@ def _report(words: list[str], interruption: Interruption) -> None:
         from search.study_server import parse_address  # noqa: PLC0415
 
     address = parse_address(options.storage) if options.storage is not None else None
-    place = place_of(options.run_folder, address, None)
-    study = Study.read(options.run_folder, place)
+    with contextlib.closing(place_of(options.run_folder, address, None)) as place:
+        study = Study.read(options.run_folder, place)
     with interruption.shield():
         folder = write_report(options.run_folder, study)
     print(f"Report: {folder / 'report.md'}")

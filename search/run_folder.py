@@ -82,8 +82,8 @@ def place_of(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -
     if address is None:
         if known is not None:
             raise InputError(f"{folder} belongs to a study in {known}: give --storage")
-        return StudyFile(folder)
-    server = StudyServer(address, folder.resolve().name, holder)
+        return new_place(folder, None, holder)
+    server = new_place(folder, address, holder)
     if (folder / DATABASE).exists():
         raise InputError(
             f"{folder} holds a study in {DATABASE}: leave --storage out, or give the one on the "

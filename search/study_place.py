@@ -21,7 +21,7 @@ class StudyPlace(Protocol):
         """Keeps other drivers away until this process ends. Raises StudyBusyError."""
 
     def exists(self) -> bool:
-        """Whether there is a study; none where one was begun and never complete."""
+        """Whether there is a study of that name, whoever made it; an unfinished one is none."""
 
     def load(self) -> tuple[optuna.Study, BaseStorage]:
         """The study. Raises ValueError or KeyError for what is none of this program's."""
@@ -33,7 +33,10 @@ class StudyPlace(Protocol):
         """Removes a study, which holds no trial."""
 
     def set_aside(self, name: str) -> None:
-        """Calls an old study `name`, if it is not set aside with the run's folder."""
+        """Calls an old study `name`, if it is not set aside with the run's folder.
+
+        Raises ValueError for one that is none of this program's.
+        """
 
     def close(self) -> None:
         """Lets others have it; whatever was loaded must not be used any more."""
