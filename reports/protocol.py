@@ -9,6 +9,7 @@ from reports.gains import half_width
 from reports.latency_protocol import how_latency_was_measured, impossibly_fast, meanwhile
 from reports.study import Facts, Study
 from reports.wording import code, number_of
+from search.study_file import DATABASE, address
 from search.trial import Role, State, Trial
 
 
@@ -52,7 +53,7 @@ def how_sure(study: Study) -> list[str]:
 def how_to_go_on(study: Study) -> list[str]:
     """What a person can do next."""
     folder = study.folder or Path("runs", study.name)
-    storage = study.storage or f"sqlite:///{folder.as_posix()}/study.db"
+    storage = study.storage or address(folder / DATABASE)
     dashboard = shlex.join(["optuna-dashboard", storage])
     return [
         f"- Search on: {_search_on(study)}; trials that ended are kept.",
