@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from typing import Self, TextIO
 
+from models.yaml_input import one_line, printable
 from reports.progress import Progress, ViewSettings
 from reports.wording import duration, latency, percent, title
 from search.trial import State, Trial
@@ -55,7 +56,7 @@ class PlainView:
         if trial.state is State.COMPLETE:
             outcome = percent(trial.val_accuracy, 1)
         else:
-            outcome = " ".join(trial.reason.split()) or "no reason given"
+            outcome = one_line(" ".join(trial.reason.split())) or "no reason given"
         self._line(f"trial {trial.number} {_ENDINGS[trial.state]}: {outcome}")
 
     def notice(self, text: str) -> None:
@@ -70,6 +71,7 @@ class PlainView:
 
 def write_line(stream: TextIO, line: str) -> None:
     """Writes a line, whatever the stream can encode, and whether or not anybody reads it."""
+    line = printable(line)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     try:
         stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
