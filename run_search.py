@@ -292,6 +292,8 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
 
 
 def _refuse_all_failed(ledger: "Ledger") -> None:
+    from models.yaml_input import one_line
+
     ended = [trial for trial in ledger.trials() if trial.state.trained]
     # A baseline that only gave others its weights is no success of the search.
     trained = [trial for trial in ended if trial.role.contends or trial.state == "failed"]
@@ -299,7 +301,7 @@ def _refuse_all_failed(ledger: "Ledger") -> None:
     if trained and reasons.total() == len(trained):
         reason, times = reasons.most_common(1)[0]
         raise AllTrialsFailedError(
-            f"all {len(trained)} trials failed, {times} of them with: {reason}. Tracebacks are in "
+            f"all {len(trained)} trials failed, {times} of them with: {one_line(reason)}. Tracebacks are in "
             f"the attribute `traceback` of the trials (optuna-dashboard shows them)"
         )
 

@@ -13,16 +13,17 @@ def replacing(path: Path) -> Iterator[Path]:
     When this ends without an error it is on the disk, whatever happens to the machine.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary.unlink(missing_ok=True)  # of a killed process, or a link that somebody laid there
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)  # which holds the new name
+        flush(path.parent)  # which holds the new name
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -126,11 +126,19 @@ def key_text(path: KeyPath) -> str:
 
 def one_line(text: str, most: int = MAX_SHOWN) -> str:
     """`text` with escapes for what cannot be printed, and without its middle where it is long."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if len(text) > 2 * most:  # what lies between is not shown, and may be megabytes
+        text = text[:most] + text[-most:]
+    text = printable(text)
     if len(text) <= most:
         return text
     return f"{text[: most // 3]} … {text[-(most - most // 3) :]}"
+
+
+def printable(text: str) -> str:
+    """`text` with escapes for what cannot be printed: line ends, what steers a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def read_yaml(path: Path) -> Document:

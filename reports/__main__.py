@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.yaml_input import printable
 from search.command import leave, run_command, speak_to_nobody
 from search.interruption import Interruption
 
@@ -32,15 +33,16 @@ def _report(words: list[str], interruption: Interruption) -> None:
     with interruption.library():
         from reports.study import Study  # noqa: PLC0415
         from reports.write import write_report  # noqa: PLC0415
-        from search.run_folder import place_of  # noqa: PLC0415
+        from search.run_folder import place_of, refuse_links  # noqa: PLC0415
         from search.study_server import parse_address  # noqa: PLC0415
 
     address = parse_address(options.storage) if options.storage is not None else None
+    refuse_links(options.run_folder)
     with contextlib.closing(place_of(options.run_folder, address, None)) as place:
         study = Study.read(options.run_folder, place)
     with interruption.shield():
         folder = write_report(options.run_folder, study)
-    print(f"Report: {folder / 'report.md'}")
+    print(f"Report: {printable(str(folder / 'report.md'))}")
 
 
 if __name__ == "__main__":

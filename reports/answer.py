@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
 from reports.study import Study
-from reports.wording import count, latency, percent, points
+from reports.wording import code, count, latency, percent, points
 from search.front import front
 from search.trial import Role, Trial
 
@@ -117,7 +117,7 @@ def _pick(study: Study, trial: Trial) -> str:
     costs = [f"{trial.params:,} parameters", f"{count(trial.macs)} MACs"]
     if trial.latency_ms is not None:
         costs.append(latency(trial))
-    text = f"trial {trial.number}, `{trial.title}`: "
+    text = f"trial {trial.number}, {code(trial.title)}: "
     text += f"{percent(trial.val_accuracy)}, {', '.join(costs)}"
     baseline = study.baseline
     gain = gain_over(trial, baseline, study.validation_images)
@@ -149,7 +149,7 @@ def _against(study: Study, best: Trial, control: Trial) -> str:
     gain = gain_over(control, study.baseline, images)
     lead = gain_over(best, control, images)
     text = f"*Is it the attention or the parameters?* The control (trial {control.number}, "
-    text += f"`{control.title}`, {control.params:,} parameters) "
+    text += f"{code(control.title)}, {control.params:,} parameters) "
     text += f"reaches {percent(control.val_accuracy)}"
     text += f"; over the baseline: {gain_in_words(gain)}." if gain else "."
     if lead is None:

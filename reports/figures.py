@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter
 
+from models.yaml_input import one_line
 from reports.marks import (
     GREY,
     draw_best_line,
@@ -30,6 +31,7 @@ INCHES = (10.67, 4.67)
 DPI = 150
 MOST_COLUMNS = 6  # of the legend; fewer where their words are too wide for the picture
 LOG_SPAN = 20  # costs that differ by more than this factor are drawn on a logarithmic axis
+MOST_OF_A_FACT = 100  # characters
 PANELS = (("params", "parameters"), ("latency_ms", "latency (ms)"))
 
 
@@ -123,6 +125,6 @@ def _title(study: Study) -> str:
         None if study.epochs is None else number_of(study.epochs, "epoch"),
         None if study.seed is None else f"seed {study.seed}",
         number_of(study.validation_images, "validation image"),
-        None if machine is None else str(machine),
+        None if machine is None else one_line(str(machine), MOST_OF_A_FACT),
     ]
-    return f"{study.name}\n" + ", ".join(fact for fact in facts if fact)
+    return f"{one_line(study.name)}\n" + ", ".join(fact for fact in facts if fact)

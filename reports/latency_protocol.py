@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reports.study import Study
-from reports.wording import number_of
+from reports.wording import code, number_of
 from search.trial import Role, State, Trial
 
 
@@ -17,7 +17,7 @@ def how_latency_was_measured(study: Study) -> str:
         return ""
     batches = _any_of({str(latency.batch) for latency in known})
     sizes = _any_of({f"{latency.image_size} × {latency.image_size}" for latency in known})
-    engines = _any_of({f"`{latency.engine}`" for latency in known})
+    engines = _any_of({code(latency.engine) for latency in known})
     rounds = [latency.rounds for latency in known]
     widths = [100 * latency.half_width for latency in known]
     controls = [100 * abs(latency.control - 1) for latency in known]

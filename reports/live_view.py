@@ -10,6 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from models.yaml_input import one_line, printable
 from reports.progress import Progress, ViewSettings
 from reports.wording import count, duration, latency, percent, title
 from search.trial import State, Trial
@@ -79,7 +80,7 @@ class LiveView:
 
     def notice(self, text: str) -> None:
         """See `Watcher`."""
-        self._console.print(Text(text))
+        self._console.print(Text(printable(text)))
 
     def picture(self) -> RenderableType:
         """What is shown at this moment."""
@@ -151,7 +152,7 @@ def _bar(done: int, epochs: int) -> str:
 def _ended_table(trials: Sequence[Trial]) -> Table:
     table = _grid("trial", "outcome", "accuracy")
     for trial in reversed(trials):
-        reason = " ".join(trial.reason.split()) or title(trial)
+        reason = one_line(" ".join(trial.reason.split())) or title(trial)
         outcome = Text.assemble((trial.state.value, _COLOURS[trial.state]), f" {reason}")
         table.add_row(Text(str(trial.number)), outcome, Text(percent(trial.val_accuracy, 1)))
     return table
@@ -163,7 +164,7 @@ def _front_table(trials: Sequence[Trial], *, wide: bool) -> Table:
     for trial in trials:
         cells = [
             Text(str(trial.number)),
-            Text(trial.title),
+            Text(printable(trial.title)),
             Text(percent(trial.val_accuracy, 1)),
             Text(count(trial.params)),
         ]

@@ -18,6 +18,7 @@ from reports.wording import (
     objectives_in_words,
     percent,
     points,
+    prose,
     role_marker,
     shortened,
 )
@@ -34,7 +35,7 @@ _COLUMNS = "trial | role | placements | accuracy | gain (points) | parameters | 
 def report(study: Study, effects: Sequence[Effect] = ()) -> str:
     """The report in Markdown; the same text for the same ledger, of which `effects` are."""
     sections = [
-        [f"# {study.name}", "", _question(study)],
+        [f"# {prose(study.name)}", "", _question(study)],
         ["## Answer", "", *answer(study), *_doubts(study)],
         [f"![Accuracy against parameters and latency]({PICTURE})"],
         ["## Front", "", *_front(study)],
@@ -54,8 +55,8 @@ def _doubts(study: Study) -> list[str]:
 
 
 def _question(study: Study) -> str:
-    backbone = study.space.get("backbone", {}).get("name", "the backbone")
-    data = study.space["data"].get("name", "the data")
+    backbone = prose(str(study.space.get("backbone", {}).get("name", "the backbone")))
+    data = prose(str(study.space["data"].get("name", "the data")))
     return (
         f"*Which attention block, put where in {backbone}, buys the most validation accuracy on "
         f"{data} for its cost?* Judged by {objectives_in_words(study.objectives)}."
@@ -207,8 +208,5 @@ def _reason_row(trial: Trial) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that may hold anything, safe inside a Markdown table."""
-    line = shortened(text, REASON_LENGTH)
-    for sign in ("\\", "|", "`", "*", "_"):
-        line = line.replace(sign, f"\\{sign}")
-    return line.replace("<", "&lt;")
+    """A reason, which may be long, inside a table."""
+    return prose(shortened(text, REASON_LENGTH))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Self, TextIO
 
+from models.yaml_input import one_line, printable
 from reports.progress import Progress, ViewSettings
 from reports.wording import duration, latency, percent, title
 from search.trial import State, Trial
@@ -54,7 +55,7 @@ class PlainView:
         if trial.state is State.COMPLETE:
             outcome = percent(trial.val_accuracy, 1)
         else:
-            outcome = " ".join(trial.reason.split()) or "no reason given"
+            outcome = one_line(" ".join(trial.reason.split())) or "no reason given"
         self._line(f"trial {trial.number} {_ENDINGS[trial.state]}: {outcome}")
 
     def notice(self, text: str) -> None:
@@ -69,6 +70,7 @@ class PlainView:
 
 def write_line(stream: TextIO, line: str) -> None:
     """Writes a line, whatever the stream can encode."""
+    line = printable(line)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     stream.flush()

@@ -8,7 +8,8 @@ from typing import Any
 from reports.gains import half_width
 from reports.latency_protocol import how_latency_was_measured, impossibly_fast, meanwhile
 from reports.study import Facts, Study
-from reports.wording import code, number_of
+from reports.wording import code, number_of, prose
+from search.study_file import DATABASE, address
 from search.trial import Role, State, Trial
 
 
@@ -52,7 +53,7 @@ def how_sure(study: Study) -> list[str]:
 def how_to_go_on(study: Study) -> list[str]:
     """What a person can do next."""
     folder = study.folder or Path("runs", study.name)
-    storage = study.storage or f"sqlite:///{folder.as_posix()}/study.db"
+    storage = study.storage or address(folder / DATABASE)
     dashboard = shlex.join(["optuna-dashboard", storage])
     return [
         f"- Search on: {_search_on(study)}; trials that ended are kept.",
@@ -94,7 +95,8 @@ def _listed_left(study: Study) -> int | None:
 
 def _listed(facts: Facts) -> str:
     """`name cifar10, split_seed 0, …` in the words of the space file."""
-    return ", ".join(f"{key} `{_shown(value)}`" for key, value in _flat(facts) if value is not None)
+    known = ((key, value) for key, value in _flat(facts) if value is not None)
+    return ", ".join(f"{prose(key)} {code(_shown(value))}" for key, value in known)
 
 
 def _flat(facts: Facts, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -121,8 +123,9 @@ def _budgets(study: Study) -> Facts:
 def _workers(trials: tuple[Trial, ...]) -> str:
     """The different kinds of worker that trained, as latencies of several do not compare."""
     kinds = {
-        f"{w.processor}, device `{w.device}`, {number_of(w.threads, 'thread')}, Paddle {w.paddle}"
-        + (f", MKL_DEBUG_CPU_TYPE={w.mkl_debug_cpu_type}" if w.mkl_debug_cpu_type else "")
+        f"{prose(w.processor)}, device {code(w.device)}, {number_of(w.threads, 'thread')}, "
+        f"Paddle {prose(w.paddle)}"
+        + (f", MKL_DEBUG_CPU_TYPE={prose(w.mkl_debug_cpu_type)}" if w.mkl_debug_cpu_type else "")
         for w in (trial.worker for trial in trials)
         if w is not None
     }

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.yaml_input import printable
 from reports.answer import noise_sentence
 from reports.gains import Gain, baseline_of, controls_of, gain_over
 from reports.wording import UNKNOWN, count, latency, percent, points, role_marker
@@ -35,13 +36,14 @@ def print_result(
         for trial, remark in [] if wide else shown:
             marks = [mark for mark in (role_marker(trial), remark) if narrow and mark]
             role = f" ({', '.join(marks)})" if marks else ""
-            console.print(Text(f"trial {trial.number}{role}: {trial.title}"))
+            console.print(Text(f"trial {trial.number}{role}: {printable(trial.title)}"))
     else:
         console.print(Text("Nothing was fully trained within the budgets: the front is empty."))
     verdict = noise_sentence(trials, objectives, validation_images)
     if verdict:
         console.print(Text(verdict))
-    console.print(Text(f"Report: {report_folder / 'report.md'}"), soft_wrap=True)
+    where = printable(str(report_folder / "report.md"))
+    console.print(Text(f"Report: {where}"), soft_wrap=True)
 
 
 def _shown(trials: Sequence[Trial], objectives: Sequence[str]) -> list[tuple[Trial, str]]:
@@ -64,7 +66,7 @@ def _table(rows: Sequence[Row], *, wide: bool) -> Table:
         table.add_column(name, justify="right")
     for trial, remark, gain in rows:
         role = "\n".join(part for part in (role_marker(trial), remark) if part)
-        placement = [trial.title] if wide else []
+        placement = [printable(trial.title)] if wide else []
         numbers = [
             percent(trial.val_accuracy),
             _gain(gain, " ± ", "\nwithin noise"),

@@ -6,7 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from reports.facts import check_facts
 from reports.gains import baseline_of, controls_of
+from search.database import storage_errors
 from search.front import front
 from search.ledger import Ledger
 from search.study_place import StudyPlace
@@ -52,9 +54,18 @@ class Study:
 
     @classmethod
     def of(cls, ledger: Ledger, run_folder: Path) -> Self:
-        """The study in `ledger`, which lies in `run_folder`."""
+        """The study in `ledger`, which lies in `run_folder`.
+
+        Raises StorageError where what was noted is nothing that a search notes.
+        """
+        with storage_errors(run_folder):
+            study = cls._of(ledger, run_folder)
+            check_facts(study)
+            return study
+
+    @classmethod
+    def _of(cls, ledger: Ledger, run_folder: Path) -> Self:
         source, command = ledger.facts("source"), ledger.facts("command")
-        architectures = ledger.facts("architectures")
         trials = ledger.trials()
         return cls(
             name=run_folder.resolve().name,
@@ -69,7 +80,7 @@ class Study:
             start=ledger.start,
             source=None if source is None else str(source),
             command=None if command is None else str(command),
-            architectures=None if architectures is None else int(architectures),
+            architectures=ledger.facts("architectures"),
             folder=run_folder,
             storage=ledger.facts("storage"),
         )

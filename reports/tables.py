@@ -117,7 +117,9 @@ def to_csv(table: pd.DataFrame) -> str:
     safe = table.copy()
     for name, kind in table.dtypes.items():
         if kind == "string":
-            printed = table[name].str.replace(r"[^\S \n]|[\x00-\x08\x0e-\x1f\x7f]", " ", regex=True)
+            printed = table[name].str.replace(
+                r"[^\S \n]|[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", " ", regex=True
+            )
             safe[name] = printed.str.replace(r"^(?=[=+@-])", "'", regex=True)
     return str(safe.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from reports.order import FEWEST, Agreement, kendall, spearman
 from reports.study import Study
-from reports.wording import code, code_cell, number_of, percent
+from reports.wording import code, code_cell, number_of, percent, prose
 from search.trial import Role, State, Trial
 
 DOUBTFUL = 0.7
@@ -83,7 +83,7 @@ def _how(study: Study) -> str:
     source = "the baseline's weights" if start == "baseline" else f"weights ({code(start)})"
     if study.start is not None and start != "baseline":
         path, checksum = study.start.path, study.start.checksum
-        source = f"the weights in {code(path)} (SHA-256 {checksum[:16]}…)"
+        source = f"the weights in {code(path)} (SHA-256 {prose(checksum[:16])}…)"
     text = (
         f"Every trial inherits {source} and is trained for {number_of(study.epochs or 0, 'epoch')}"
     )

@@ -1,6 +1,9 @@
 """Numbers and names as people read them: per cent, points, durations, counts."""
 
+import re
+
 from models.architecture import Architecture
+from models.yaml_input import printable
 from search.trial import Role, Trial
 
 UNKNOWN = "—"
@@ -18,7 +21,7 @@ _NO_CANDIDATE = {Role.ORIGIN: "trained first, for all others", Role.CHECK: "chec
 
 def title(trial: Trial) -> str:
     """What a trial is, for a list of what runs: `check from scratch: se@stage4.block2`."""
-    return ": ".join(filter(None, (_NO_CANDIDATE.get(trial.role), trial.title)))
+    return ": ".join(filter(None, (_NO_CANDIDATE.get(trial.role), printable(trial.title))))
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
@@ -60,13 +63,23 @@ def latency_with_interval(trial: Trial) -> str:
 
 def code(text: str) -> str:
     """Text on one line as code in Markdown, whatever backticks it holds."""
-    line = " ".join(text.split())
-    return f"`` {line} ``" if "`" in line else f"`{line}`"
+    line = printable(" ".join(text.split())) or " "
+    if "`" not in line:
+        return f"`{line}`"
+    fence = "`" * (1 + max(map(len, re.findall("`+", line))))
+    return f"{fence} {line} {fence}"
 
 
 def code_cell(text: str) -> str:
     """The same inside a Markdown table, where even in code a bar would end the cell."""
-    return code(text).replace("|", "\\|")
+    return re.sub(r"\\+(?=\|)", r"\g<0> ", code(text)).replace("|", "\\|")
+
+
+def prose(text: str) -> str:
+    """Text that may hold anything, as nothing but text in a line or a table of Markdown."""
+    line = printable(" ".join(text.split()))
+    line = re.sub(r"[\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", line)
+    return line.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def count(value: float) -> str:

@@ -9,8 +9,7 @@ from reports.markdown import PICTURE, report
 from reports.study import Study
 from reports.tables import effects_table, front_table, to_csv, trials_table
 from search.effects import effects
-
-FOLDER = "report"
+from search.run_folder import REPORT
 
 
 def write_report(run_folder: Path, study: Study | None = None) -> Path:
@@ -20,7 +19,7 @@ def write_report(run_folder: Path, study: Study | None = None) -> Path:
     written.
     """
     study = study or Study.read(run_folder)
-    folder = run_folder / FOLDER
+    folder = run_folder / REPORT
     front = front_table(study.trials, study.objectives, study.validation_images)
     found = effects(study.trials)
     texts = {

@@ -37,13 +37,16 @@ def run_command(work: Callable[[Interruption], None], *, debug: bool, stopped: s
 
 def _explain(error: Exception) -> int:
     """Says in words why the program ended; the exit code."""
+    from models.yaml_input import one_line, printable  # noqa: PLC0415 - brings pydantic
+
+    # It may quote a file or a study of somebody else's.
     if isinstance(error, ProgramError):
-        _say(f"error: {error}")
+        _say("error: " + "\n".join(printable(line) for line in str(error).splitlines()))
         return error.exit_code
     if isinstance(error, OSError):
-        _say(f"error: {error}; is the disk full, or a file not yours?")
+        _say(f"error: {one_line(str(error))}; is the disk full, or a file not yours?")
         return StorageError.exit_code
-    _say(f"error: {type(error).__name__}: {error}")
+    _say(f"error: {type(error).__name__}: {one_line(str(error))}")
     _say("this is a defect of the program; --debug shows where")
     return 1
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.yaml_input import one_line
+
 
 def other_space(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Why the study in `folder`, of the space `old`, cannot go on with `new`, and what to do."""
@@ -11,7 +13,9 @@ def other_space(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) ->
     changed = sorted(
         key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
     )
-    shown = ", ".join(f"{key} {before.get(key)!r} → {after.get(key)!r}" for key in changed[:5])
+    shown = ", ".join(
+        one_line(f"{key} {before.get(key)!r} → {after.get(key)!r}", 200) for key in changed[:5]
+    )
     return (
         f"{folder} holds a study of another space ({shown}). Its trials cannot be compared with "
         "new ones: give the new study its own name (--study NAME), or begin anew (--fresh)"

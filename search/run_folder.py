@@ -1,8 +1,11 @@
 """The folder of a study: its name, where its trials are kept, and moving an old one away."""
 
+import contextlib
+import os
 import re
+import stat
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -11,14 +14,28 @@ from filelock import FileLock, Timeout
 
 from models.errors import InputError, StorageError, StudyBusyError
 from models.whole_file import replacing
-from models.yaml_input import one_line
-from search.study_file import DATABASE, StudyFile
+from models.yaml_input import one_line, printable
+from search.checkpoints import FOLDER as CHECKPOINTS
+from search.study_file import BESIDE, DATABASE, StudyFile
 from search.study_place import StudyPlace
 from search.study_server import StudyServer
+from search.unrecorded import FILE as UNRECORDED
 
 LOCK = "lock"
 STORAGE = "storage"  # holds the address of a server, for those who forget to give it
 HOLDER = "lock.holder"
+REPORT = "report"
+MOST_SAID = 2000  # bytes that are read of a file which is shown to people
+# Written in place, so that a second name of theirs would be written as well.
+IN_PLACE = {HOLDER, UNRECORDED, DATABASE, *(DATABASE + suffix for suffix in BESIDE)}
+LEVELS = {REPORT: 1, CHECKPOINTS: 2}  # how deep the program reads and writes in these
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -36,16 +53,71 @@ def study_name(space_source: Path, given: str | None) -> str:
 def prepare(folder: Path) -> None:
     """Makes the folder and sees that it can be written.
 
-    Raises StorageError, and InputError for a path that a database's address cannot hold.
+    Raises StorageError, and InputError as `refuse_links`.
     """
-    odd = sorted(set(str(folder)) & set("?#%{}"))
-    if odd:
-        raise InputError(f"--runs: {folder} holds {' '.join(odd)}; choose a path without")
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".write-probe"
-        probe.write_bytes(b"x")
-        probe.unlink(missing_ok=True)
+    refuse_links(folder)
+    with _writing(folder), tempfile.NamedTemporaryFile(dir=folder, prefix=".write-probe-") as probe:
+        probe.write(b"x")
+        probe.flush()
+
+
+def refuse_links(folder: Path) -> None:
+    """Raises InputError for links, pipes and devices in a run's folder, which may be anybody's.
+
+    What is written there would land elsewhere, and a pipe may never answer. The folder itself may
+    be a link, or missing. Raises StorageError where it cannot be read.
+    """
+    try:
+        left = [(each, LEVELS.get(each.name, 0)) for each in _inside(folder)]
+        for each, levels in left:
+            _refuse(each)
+            if levels:
+                left += [(inner, levels - 1) for inner in _inside(each)]
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: cannot be read: {error.strerror}; see that it is the right folder"
+        ) from None
+
+
+def _inside(folder: Path) -> list[Path]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return sorted(folder.iterdir())
+    return []
+
+
+def _refuse(path: Path) -> None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:  # a search that runs removes what it no longer needs
+        return
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+    if kind is not None:
+        raise InputError(
+            f"{printable(str(path))} is {kind}; a run's folder may hold only files and folders: "
+            "remove it, and run the same command again"
+        )
+    if path.name in IN_PLACE and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        raise InputError(
+            f"{printable(str(path))} is also a file elsewhere (a hard link), which would be "
+            "written as well: put a copy in its place, and run the same command again"
+        )
+
+
+def said_in(path: Path) -> str | None:
+    """What a small file of a run's folder says, on one line; None where there is none.
+
+    It may be anybody's: the beginning is read, and shown with escapes. Raises InputError for what
+    is no file.
+    """
+    try:
+        _refuse(path)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return one_line(file.read(MOST_SAID).decode("utf-8", "replace").strip())
 
 
 def lock(folder: Path, holder: str) -> FileLock:
@@ -54,7 +126,7 @@ def lock(folder: Path, holder: str) -> FileLock:
     with _writing(folder):
         try:
             held.acquire(timeout=0)
-            (folder / HOLDER).write_text(holder, encoding="utf-8")
+            _write_holder(folder / HOLDER, holder)
         except Timeout:
             raise StudyBusyError(
                 f"{folder} is in use by {_holder(folder)}; wait for it or stop it"
@@ -106,17 +178,22 @@ def remember(folder: Path, place: StudyPlace) -> None:
 
 def _known(folder: Path) -> str | None:
     """What `remember` wrote, or whoever gave the folder away."""
-    marker = folder / STORAGE
     with _writing(folder):
-        text = marker.read_text("utf-8", "replace") if marker.exists() else ""
-    return one_line(text.strip()) or None
+        return said_in(folder / STORAGE) or None
 
 
 def _holder(folder: Path) -> str:
     try:
-        return (folder / HOLDER).read_text(encoding="utf-8")
-    except OSError:
+        return said_in(folder / HOLDER) or "another process"
+    except (OSError, InputError):
         return "another process"
+
+
+def _write_holder(path: Path, holder: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.truncate()
+        file.write(holder)
 
 
 def old_name(folder: Path, now: datetime) -> str:
@@ -138,7 +215,7 @@ def set_aside(folder: Path, name: str) -> Path | None:
     return target
 
 
-@contextmanager
+@contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     try:
         yield

@@ -90,6 +90,7 @@ def _run_ray(bridge: "_Bridge", search: SearchConfig, scratch: Path, start: bool
     daemons.
     """
     try:
+        Quiet().close()  # where its folder cannot be used, no worker could say so
         # A worker's death is told in a line by the driver; Ray would print its traceback as well.
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from simulated import SPACE, Command, curves
 
-from models.errors import StudyBusyError
+from models.errors import InputError, StudyBusyError
 from search import command as commands
 from search import run_folder, space_file
 from search.interruption import Interrupted, Interruption
@@ -118,6 +118,17 @@ def test_every_error_has_its_exit_code(
 ) -> None:
     monkeypatch.setattr(space_file, "read_space_file", raising(error))
     assert command()[0] == code
+
+
+def test_what_an_error_quotes_steers_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Interruption, "install", lambda _: None)
+    for error in (InputError("a\x1b[2Jb\nsecond"), OSError(5, "c\x1b]0;d\x07"), KeyError("\x9b1m")):
+        commands.run_command(raising(error), debug=False, stopped="")
+    err = capsys.readouterr().err
+    assert "\nsecond\n" in err
+    assert all(line.isprintable() for line in err.splitlines())
 
 
 def test_what_nobody_thought_of_says_that_it_is_a_defect(

@@ -79,7 +79,11 @@ def test_a_candidate_by_a_name_that_is_none(command: Command, tmp_path: Path, na
 
 
 @pytest.mark.parametrize(
-    "runs", ["my runs", "läufe/größe 測試", "relative/deep", "../beside", "./a/../b", "x" * 200]
+    "runs",
+    [
+        *("my runs", "läufe/größe 測試", "relative/deep", "../beside", "./a/../b", "x" * 200),
+        *("a?b", "a#b", "50%41", "{a}"),
+    ],
 )
 def test_runs_may_lie_anywhere(command: Command, tmp_path: Path, runs: str) -> None:
     """Twice, and a search that was begun goes on; the study is where it was asked for, alone."""
@@ -98,11 +102,11 @@ def test_runs_may_lie_anywhere(command: Command, tmp_path: Path, runs: str) -> N
     assert not strays
 
 
-@pytest.mark.parametrize("runs", ["a?b", "a#b", "50%", "{a}", "x" * 300, "y/" * 3000])
+@pytest.mark.parametrize("runs", ["x" * 300, "y/" * 3000])
 def test_places_that_are_refused(command: Command, tmp_path: Path, runs: str) -> None:
     before = tree(tmp_path)
     code, _, err = command("--runs", runs)
-    assert code == (3 if len(runs) >= 300 else 2)
+    assert code == 3
     assert "--runs" in err
     assert tree(tmp_path) == before
 

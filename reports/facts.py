@@ -1,0 +1,57 @@
+"""What a search noted of itself, looked through before it is shown: a study may be anybody's."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reports.study import Study
+
+OBJECTIVES = {"val_accuracy", "params", "macs", "latency_ms"}
+SECTIONS = ("backbone", "data", "training", "search", "latency", "objectives")
+
+
+def check_facts(study: "Study") -> None:
+    """Raises ValueError or KeyError for what a report cannot be written of."""
+    space = study.space
+    groups = {name: space[name] for name in SECTIONS if name in space}
+    groups |= {"placement": space.get("placement") or {}, "machine": study.machine}
+    groups |= {"data as noted": study.data, "search as noted": study.search}
+    groups |= {"latency_model": study.latency_model}
+    for name, value in groups.items():
+        _need(name, value, isinstance(value, Mapping))
+    _need("objectives", study.objectives, set(study.objectives) <= OBJECTIVES)
+    _need_count("validation_images", space["data"]["validation_images"], least=1)
+    _need_count("search.seed", study.seed)
+    _need_count("search.trials", study.search.get("trials"))
+    _need_count("architectures", study.architectures)
+    _need_number("latency.precision", space.get("latency", {}).get("precision"))
+    _need_number("latency_model.error", study.latency_model.get("error"))
+    attention = groups["placement"].get("attention", {})
+    _need("placement.attention", attention, isinstance(attention, Mapping))
+    _need_texts(study)
+
+
+def _need_texts(study: "Study") -> None:
+    training = study.space.get("training", {})
+    texts = {"storage": study.storage, "training.start": training.get("start", "scratch")}
+    if study.start is not None:
+        texts |= {"start.path": study.start.path, "start.checksum": study.start.checksum}
+    for name, value in texts.items():
+        unknown = value is None and name == "storage"
+        _need(name, value, unknown or isinstance(value, str))
+
+
+def _need_count(name: str, value: Any, least: int = 0) -> None:
+    unknown = value is None and not least
+    _need(name, value, unknown or (type(value) is int and least <= value < 1 << 63))
+
+
+def _need_number(name: str, value: Any) -> None:
+    fine = value is None or (type(value) in {int, float} and math.isfinite(value))
+    _need(name, value, fine)
+
+
+def _need(name: str, value: object, fine: bool) -> None:
+    if not fine:
+        raise ValueError(f"its {name} is {type(value).__name__} {str(value)[:60]!r}")
