@@ -301,8 +301,8 @@ def _refuse_all_failed(ledger: "Ledger") -> None:
     if trained and reasons.total() == len(trained):
         reason, times = reasons.most_common(1)[0]
         raise AllTrialsFailedError(
-            f"all {len(trained)} trials failed, {times} of them with: {one_line(reason)}. Tracebacks are in "
-            f"the attribute `traceback` of the trials (optuna-dashboard shows them)"
+            f"all {len(trained)} trials failed, {times} of them with: {one_line(reason)}. "
+            "Tracebacks are in the attribute `traceback` of the trials (optuna-dashboard has them)"
         )
 
 
