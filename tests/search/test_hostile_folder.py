@@ -89,14 +89,6 @@ def test_sockets_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
             run_folder.refuse_links(folder)
 
 
-def test_an_old_study_with_links_is_not_even_locked(folder: Path, mine: Path) -> None:
-    (folder / DATABASE).write_bytes(b"")
-    (folder / "lock.holder").symlink_to(mine)
-    with pytest.raises(InputError, match=r"lock\.holder is a symbolic link"):
-        run_folder.set_aside(folder, "old")
-    assert mine.read_text() == "my thesis\n"
-
-
 def test_a_run_folder_on_a_bigger_disk(tmp_path: Path) -> None:
     """Itself, or the folder of all, may be a link."""
     (tmp_path / "disk" / "quick").mkdir(parents=True)
