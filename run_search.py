@@ -16,9 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.errors import AllTrialsFailedError, InputError
-from search.command import leave, run_command, speak_to_nobody
-from search.interruption import Interruption
+from models.command import leave, run_command, speak_to_nobody
+from models.errors import AllTrialsFailedError
+from models.interruption import Interruption
+from models.printable import one_line, printable
 
 if TYPE_CHECKING:
     from search.database import Patience
@@ -87,7 +88,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--no-estimate", action="store_true", help="do not measure how long it will take"
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    return parser.parse_args(arguments)
+    return parser.parse_args(arguments, argparse.Namespace(words=arguments))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -114,14 +115,14 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
 
     space = whole_space(document)
     for warning in space.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        print(f"warning: {printable(warning)}", file=sys.stderr)
 
     from search import run_folder
     from search.database import Patience
     from search.orphans import none_left
-    from search.study_server import parse_address
+    from search.study_server import only_address, parse_address
 
-    storage = _storage(given)
+    storage = only_address(given.storage)
     address = parse_address(storage) if storage is not None else None
     folder = given.runs / run_folder.study_name(given.space, given.study)
     run_folder.prepare(folder)
@@ -137,22 +138,15 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
                 held.enter_context(run_folder.lock(folder, holder))
             run_folder.remember(folder, place)
         scratch = held.enter_context(none_left())
-        command = _command(storage, place.server)
+        command = _command(given.words, storage, place.server)
         job = Job(space, folder, scratch, place, patience, interruption, command)
         _search(job, estimated=not given.no_estimate)
 
 
-def _storage(given: argparse.Namespace) -> str | None:
-    """The address that was given. Raises InputError for two: which is meant?"""
-    if given.storage is not None and len(given.storage) > 1:
-        raise InputError("--storage is given more than once; leave out all but one")
-    return None if given.storage is None else str(given.storage[0])
-
-
-def _command(storage: str | None, shown: str | None) -> list[str]:
+def _command(words: list[str], storage: str | None, shown: str | None) -> list[str]:
     """What the program was started with; an address is shown without its password."""
-    words = sys.argv if storage is None else [w.replace(storage, shown or "") for w in sys.argv]
-    return ["python", *words]
+    shown_words = words if storage is None else [w.replace(storage, shown or "") for w in words]
+    return ["python", sys.argv[0], *shown_words]
 
 
 def _set_aside(folder: Path, place: "StudyPlace", patience: "Patience") -> bool:
@@ -163,11 +157,13 @@ def _set_aside(folder: Path, place: "StudyPlace", patience: "Patience") -> bool:
     from search import run_folder
 
     old = run_folder.old_name(folder, datetime.now().astimezone())
-    patience.opening(place, lambda: place.set_aside(old))
-    left = run_folder.set_aside(folder, old)
+    renamed = patience.opening(place, lambda: place.set_aside(old))
+    if renamed is not None:
+        _say(f"--fresh: the old study in {place.server} is now called {renamed}")
+    left = run_folder.set_aside(folder, renamed or old)
     if left is None:
         return False
-    print(f"--fresh: the old study of {folder} is now in {left}")
+    _say(f"--fresh: the old study of {folder} is now in {left}")
     run_folder.prepare(folder)
     return True
 
@@ -292,8 +288,6 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
 
 
 def _refuse_all_failed(ledger: "Ledger") -> None:
-    from models.yaml_input import one_line
-
     ended = [trial for trial in ledger.trials() if trial.state.trained]
     # A baseline that only gave others its weights is no success of the search.
     trained = [trial for trial in ended if trial.role.contends or trial.state == "failed"]
@@ -307,7 +301,7 @@ def _refuse_all_failed(ledger: "Ledger") -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    print(printable(text), flush=True)
 
 
 if __name__ == "__main__":

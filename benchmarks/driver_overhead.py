@@ -105,8 +105,8 @@ def a_driver(space: "Space", folder: str, diary: Diary) -> "Driver":
 
 def ours(trials: int) -> dict[str, Any]:
     """The real runner, with workers that answer at once."""
+    from models.interruption import Interruption
     from search import runner
-    from search.interruption import Interruption
 
     class InstantTrainable(runner.CandidateTrainable):
         def setup(self, config: dict[str, Any]) -> None:

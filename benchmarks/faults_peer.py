@@ -116,6 +116,7 @@ class Attempt:
                 seen.findings.append(f"hung for {self._fault.limit_s:g} s, killed{which}")
                 return
             left = [*self._scene.left, *program.left()]
+            self._scene.left.clear()
         if wanted is not None and not self._side.right_exit(wanted, code):
             should = wanted if isinstance(self._side, Ours) or wanted == 0 else "another than 0"
             seen.findings.append(f"exit code {code} should be {should}{which}")

@@ -118,6 +118,23 @@ def flip_a_bit(study: Path, chance: random.Random) -> bool:
     return True
 
 
+def command_line(process: int) -> bytes:
+    """Of a process; empty where it has just ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def kill(process: int) -> bool:
+    """Whether it still lived."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class Search:
     """One search: the same command again and again."""
 
@@ -204,7 +221,7 @@ class Soak:
             return kind
         process.kill()
         for each in living(self._below) if kind == "everything" else []:
-            os.kill(each, signal.SIGKILL)
+            kill(each)
         return kind
 
     def _kill_worker(self, below: list[int]) -> bool:
@@ -213,13 +230,12 @@ class Soak:
         That would be right, and would make its study another one.
         """
         running = [t.number for t in self._search.trials() if t.state is State.RUNNING]
-        workers = [p for p in below if Path(f"/proc/{p}/cmdline").read_bytes().startswith(WORKER)]
-        training = [p for p in workers if b"Trainable" in Path(f"/proc/{p}/cmdline").read_bytes()]
+        named = {process: command_line(process) for process in below}
+        training = [p for p, n in named.items() if n.startswith(WORKER) and b"Trainable" in n]
         if not training or not running or running[0] in self._struck:
             return False
         self._struck.add(running[0])
-        os.kill(training[0], signal.SIGKILL)
-        return True
+        return kill(training[0])
 
     def _ended(self, process: subprocess.Popen[bytes], kind: str) -> int:
         try:

@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import os
 import sys
 from pathlib import Path
 
@@ -11,8 +10,9 @@ from pydantic import Field
 from models import build
 from models.architecture import Architecture, Backbone
 from models.backbone import Plan
+from models.command import leave, run_command, speak_to_nobody
 from models.describe import describe_architecture, describe_backbone
-from models.errors import InputError, ProgramError
+from models.errors import InputError
 from models.explicit import read_architecture, read_candidates, read_plan
 from models.options import did_you_mean
 from models.sections import Section
@@ -33,7 +33,14 @@ class _CandidatesOnly(Section):
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the description; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
+    words = sys.argv[1:] if arguments is None else arguments
+    return run_command(lambda _: _draw(words), debug="--debug" in words, stopped="stopped")
+
+
+def _draw(words: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m models", description=__doc__, allow_abbrev=False
+    )
     parser.add_argument("file", type=Path, help="a space file, or a file that lists placements")
     parser.add_argument(
         "--weights",
@@ -44,31 +51,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--new-classifier", action="store_true", help="leave the file's last layer out"
     )
-    given = parser.parse_args(arguments)
-    try:
-        if given.new_classifier and not given.weights:
-            raise InputError("--new-classifier says how --weights are loaded; give these too")
-        document = read_yaml(given.file)
-        _say(_describe(document))
-        if given.weights is not None:
-            _say(_load(document, given.weights, new_classifier=given.new_classifier))
-    except ProgramError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    given = parser.parse_args(words)
+    if given.new_classifier and not given.weights:
+        raise InputError("--new-classifier says how --weights are loaded; give these too")
+    document = read_yaml(given.file)
+    _say(_describe(document))
+    if given.weights is not None:
+        _say(_load(document, given.weights, new_classifier=given.new_classifier))
 
 
 def _say(lines: list[str]) -> None:
-    """Prints, with `?` for signs that the terminal's encoding lacks.
-
-    A reader that goes away, as `… | head` does, is no error.
-    """
+    """Prints, with `?` for signs that the terminal's encoding lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
-    try:
-        print("\n".join(lines), flush=True)
-    except BrokenPipeError:  # what is left in the buffer is flushed at exit, to nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    print("\n".join(lines), flush=True)
 
 
 def _describe(document: Document) -> list[str]:
@@ -127,4 +124,5 @@ def _load(document: Document, weights: str, *, new_classifier: bool) -> list[str
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    speak_to_nobody()
+    leave(main())

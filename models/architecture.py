@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from models.errors import InputError
+from models.printable import one_line
 from models.sections import Section
 
 OptionValue = bool | int | float | str
@@ -152,8 +153,8 @@ class Architecture:
             placements = tuple(_placement(item) for item in value["placements"])
             return cls(Backbone.model_validate(value["backbone"]), placements)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            reason = "".join(c if c.isprintable() else " " for c in str(error)[:200])
-            message = f"is no architecture as a study notes it: {type(error).__name__}: {reason}"
+            reason = f"{type(error).__name__}: {one_line(str(error), 200)}"
+            message = f"is no architecture as a study notes it: {reason}"
             raise ArchitectureError(message) from error
 
 

@@ -36,5 +36,6 @@ def write_with_checksum(path: Path, write: Callable[[Path], object]) -> str:
         write(temporary)
         checksum = sha256(temporary)
         beside.unlink(missing_ok=True)
-    beside.write_text(f"{checksum}  {path.name}\n", encoding="utf-8")
+    with replacing(beside) as temporary:
+        temporary.write_text(f"{checksum}  {path.name}\n", encoding="utf-8")
     return checksum

@@ -17,13 +17,13 @@ from yaml.reader import ReaderError
 
 from models.errors import InputError
 from models.options import did_you_mean
+from models.printable import one_line
 from models.sections import Section
 
 MAX_BYTES = 32 * 1024  # PyYAML reads some 30 KB a second
 MAX_DEPTH = 20
 MAX_PROBLEMS = 20
 MAX_ASSIGNED = 1000
-MAX_SHOWN = 600  # characters of a message; the longest list of what is allowed has some 300
 
 KeyPath = tuple[str | int, ...]
 _FOR_PEOPLE = {
@@ -122,23 +122,6 @@ def key_text(path: KeyPath) -> str:
     """`("search", "trials")` as `search.trials`."""
     shown = (one_line(str(part) if str(part).isprintable() else repr(part), 80) for part in path)
     return ".".join(shown) or "the file"
-
-
-def one_line(text: str, most: int = MAX_SHOWN) -> str:
-    """`text` with escapes for what cannot be printed, and without its middle where it is long."""
-    if len(text) > 2 * most:  # what lies between is not shown, and may be megabytes
-        text = text[:most] + text[-most:]
-    text = printable(text)
-    if len(text) <= most:
-        return text
-    return f"{text[: most // 3]} … {text[-(most - most // 3) :]}"
-
-
-def printable(text: str) -> str:
-    """`text` with escapes for what cannot be printed: line ends, what steers a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def read_yaml(path: Path) -> Document:

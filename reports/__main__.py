@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.yaml_input import printable
-from search.command import leave, run_command, speak_to_nobody
-from search.interruption import Interruption
+from models.command import leave, run_command, speak_to_nobody
+from models.interruption import Interruption
+from models.printable import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +26,9 @@ def _report(words: list[str], interruption: Interruption) -> None:
         prog="python -m reports", description=__doc__, allow_abbrev=False
     )
     parser.add_argument("run_folder", type=Path, help="folder of a study, such as runs/STUDY")
-    parser.add_argument("--storage", metavar="URL", help="as the search was given it")
+    parser.add_argument(
+        "--storage", action="append", metavar="URL", help="as the search was given it"
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(words)
     # pandas and matplotlib take two seconds, in which Ctrl-C is to be no traceback.
@@ -34,9 +36,10 @@ def _report(words: list[str], interruption: Interruption) -> None:
         from reports.study import Study  # noqa: PLC0415
         from reports.write import write_report  # noqa: PLC0415
         from search.run_folder import place_of, refuse_links  # noqa: PLC0415
-        from search.study_server import parse_address  # noqa: PLC0415
+        from search.study_server import only_address, parse_address  # noqa: PLC0415
 
-    address = parse_address(options.storage) if options.storage is not None else None
+    storage = only_address(options.storage)
+    address = parse_address(storage) if storage is not None else None
     refuse_links(options.run_folder)
     with contextlib.closing(place_of(options.run_folder, address, None)) as place:
         study = Study.read(options.run_folder, place)

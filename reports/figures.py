@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter
 
-from models.yaml_input import one_line
+from models.printable import one_line
 from reports.marks import (
     GREY,
     draw_best_line,

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from models.yaml_input import one_line, printable
+from models.printable import one_line, printable
 from reports.progress import Progress, ViewSettings
 from reports.wording import count, duration, latency, percent, title
 from search.trial import State, Trial

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Self, TextIO
 
-from models.yaml_input import one_line, printable
+from models.printable import one_line, printable
 from reports.progress import Progress, ViewSettings
 from reports.wording import duration, latency, percent, title
 from search.trial import State, Trial

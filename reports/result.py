@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from models.yaml_input import printable
+from models.printable import printable
 from reports.answer import noise_sentence
 from reports.gains import Gain, baseline_of, controls_of, gain_over
 from reports.wording import UNKNOWN, count, latency, percent, points, role_marker

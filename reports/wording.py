@@ -3,7 +3,7 @@
 import re
 
 from models.architecture import Architecture
-from models.yaml_input import printable
+from models.printable import printable
 from search.trial import Role, Trial
 
 UNKNOWN = "—"

@@ -29,7 +29,9 @@ def write_report(run_folder: Path, study: Study | None = None) -> Path:
         "report.md": report(study, found),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)  # a study on a server may have no folder here
+        if study.storage is not None:
+            run_folder.mkdir(parents=True, exist_ok=True)  # a study on a server may have none here
+        folder.mkdir(exist_ok=True)
         for name, text in texts.items():
             with replacing(folder / name) as path:
                 path.write_text(text, encoding="utf-8", newline="\n")

@@ -13,23 +13,24 @@ import tenacity
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from models.errors import StorageError
-from models.yaml_input import one_line
+from models.printable import one_line
 from search.refusals import UNRESOLVED, refusal
 
 PATIENCE_S = 90.0  # that all is tried again which may pass
 SLOWEST_S = 10.0  # between two attempts
 LOOK_S = 0.2  # how soon it is noticed that nobody waits any more
 # The low byte of SQLite's error codes.
-BUSY, FULL, DENIED, DAMAGED = {5, 6}, {10, 13}, {8, 14}, {11, 26}
+BUSY, FULL, BROKEN, DENIED, DAMAGED = {5, 6}, {13}, {10}, {8, 14}, {11, 26}
 HINTS = (
     (BUSY, "another program holds it: end that, then run the same command"),
     (FULL, "make room on the disk, then run the same command: what is recorded is whole"),
+    (BROKEN, "see that the disk has room and is sound, then run the same command"),
     (DENIED, "it cannot be written: see whose it is, or choose another place with --runs"),
     (DAMAGED, "put a copy back in its place, or begin anew with --fresh, which sets it aside"),
 )
 
 # What comes of taking somebody else's study for one of this program's.
-FOREIGN = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+FOREIGN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 Value = TypeVar("Value")
 Say = Callable[[str], None]

@@ -8,7 +8,7 @@ import enum
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from search.tasks import Assignment, Tasks
 from search.trial import Role, State, Trial
 from search.verdict import Verdict
 from trainers.config import BASELINE
+from trainers.curve import read_epoch
 from trainers.messages import Answer, Built, Cause, EpochResult, Failed, Measured, Resumed, Saved
 
 MAX_INFEASIBLE_IN_A_ROW = 500
@@ -67,7 +68,7 @@ class Driver:
         make_proposer: ProposerMaker = placement_proposer,
     ) -> None:
         self._space, self._ledger, self._checkpoints = space, ledger, checkpoints
-        self._tasks = Tasks(space, data_folder, weights, checkpoints)
+        self._tasks = Tasks(ledger.study_id, space, data_folder, weights, checkpoints)
         self._start = ledger.start
         self._watcher: Watcher = watcher or Silent()
         self._clock, self._began = clock, clock()
@@ -259,7 +260,12 @@ class Driver:
         if not result.judged:
             reason = f"the validation accuracy of epoch {result.epoch} is {result.val_accuracy}"
             return self._fail(number, Failed(reason))
-        self._ledger.epoch(number, (*self._trials[number].curve[: result.epoch - 1], result))
+        curve = (*self._trials[number].curve[: result.epoch - 1], result)
+        try:
+            read_epoch(len(curve), asdict(result))
+        except (TypeError, ValueError) as error:  # or no search could read the study any more
+            return self._fail(number, Failed(f"epoch {result.epoch} has no such result: {error}"))
+        self._ledger.epoch(number, curve)
         return self._advanced(number)
 
     def _resumed(self, number: int, answer: Resumed) -> bool:

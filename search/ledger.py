@@ -6,6 +6,7 @@ A trial is entered in one write, with its architecture and its costs, before any
 import dataclasses
 import json
 import logging
+import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +20,10 @@ from optuna.trial import FrozenTrial, TrialState
 from models.architecture import Architecture
 from models.cost import Cost
 from models.errors import InputError
+from models.printable import encodable
 from search.database import Patience, Say, storage_errors
 from search.other_space import other_space
-from search.records import Records
+from search.records import ID, Records
 from search.sampling.domain import CONSTRAINTS, COSTS
 from search.stored_trial import CANDIDATE, MICRO_BATCHES, read_trial
 from search.study_file import StudyFile
@@ -109,19 +111,20 @@ class Ledger:
         def make(storage: optuna.storages.BaseStorage, name: str) -> None:
             cls.create(storage, name, objectives, space)
 
+        unrecorded = Unrecorded(folder)
         with storage_errors(place):
             if patience(place.exists):
-                ledger = cls._loaded(place, patience, Unrecorded(folder))
-                if ledger.space == space:
-                    ledger._records.record_kept()
-                    return ledger
-                if ledger.trials():
+                ledger = cls._loaded(place, patience, unrecorded)
+                if ledger.space != space and ledger.trials():
                     raise InputError(other_space(folder, ledger.space, space))
-                patience(place.remove)  # a study without a trial holds nothing to lose
-            patience(lambda: place.create(make))
-            ledger = cls._loaded(place, patience, Unrecorded(folder))
-            ledger._records.record_kept()  # of a study that is no longer there
-            return ledger
+                if ledger.space != space:
+                    patience(place.remove)  # a study without a trial holds nothing to lose
+            if not patience(place.exists):
+                unrecorded.kept(study=None)
+                patience(lambda: place.create(make))
+                ledger = cls._loaded(place, patience, unrecorded)
+        ledger._records.record_kept()
+        return ledger
 
     @classmethod
     def create(
@@ -140,6 +143,7 @@ class Ledger:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(objectives))
         study.set_user_attr("objectives", list(objectives))
+        study.set_user_attr(ID, secrets.token_hex(8))
         study.set_user_attr("space", dict(space))
         return cls(study, storage)
 
@@ -167,6 +171,11 @@ class Ledger:
     def facts(self, key: str) -> Any:
         """What `note` wrote; None where nothing was."""
         return self._records.facts.get(key)
+
+    @property
+    def study_id(self) -> str:
+        """What tells this study from all others, also from one of the same name and space."""
+        return str(self.facts(ID))
 
     @property
     def start(self) -> Start | None:
@@ -299,8 +308,8 @@ class Ledger:
     def fail(self, number: int, failed: Failed) -> None:
         """Ends a trial that went wrong."""
         if failed.details:
-            self._records.set(number, "traceback", failed.details)
-        self._end(number, State.FAILED, failed.reason, TrialState.FAIL)
+            self._records.set(number, "traceback", encodable(failed.details))
+        self._end(number, State.FAILED, encodable(failed.reason), TrialState.FAIL)
 
     def _end(self, number: int, outcome: State, reason: str, state: TrialState) -> None:
         self._records.set(number, "outcome", outcome.value)

@@ -87,15 +87,27 @@ def _guard(program: int, folder: Path) -> None:
     gone = False
     while not gone:
         gone = bool(select.select([sys.stdin], [], [], LOOK_S)[0])
-        seen |= descendants(program)
-    seen.pop(os.getpid(), None)
+        seen |= _below(program, seen)
     deadline = time.monotonic() + GRACE_S
     while living(seen) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for process in living(seen):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+        seen |= _below(program, seen)
+    while left := living(seen):
+        seen |= _below(program, seen)
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _below(program: int, seen: Processes) -> Processes:
+    """Descendants of the program, and of them: once it is dead, its children are nobody's."""
+    found = descendants(program)
+    for process in living(seen):
+        found |= descendants(process)
+    found.pop(os.getpid(), None)
+    return found
 
 
 def descendants(program: int) -> Processes:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.yaml_input import one_line
+from models.printable import one_line
 
 
 def other_space(folder: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

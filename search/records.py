@@ -18,6 +18,8 @@ from search.database import Patience, storage_errors
 from search.replay import Replay
 from search.unrecorded import FILE, Unrecorded
 
+ID = "id"  # a study's attribute, drawn when it is made
+
 Value = TypeVar("Value")
 
 
@@ -85,7 +87,7 @@ class Records:
 
         Raises StorageError, before anything is written, where it is not what this program kept.
         """
-        replay = Replay(self._unrecorded, self.trials, self.facts["objectives"])
+        replay = Replay(self._unrecorded, self.facts.get(ID), self.trials, self.facts["objectives"])
         for number in replay.overtaken:
             self.patience.say(
                 f"trial {number} has ended since; what {FILE} holds of it is not used"
@@ -104,7 +106,7 @@ class Records:
                 return self.patience(step)
         except StorageError:
             if write is not None:
-                self._unrecorded.keep(write)
+                self._unrecorded.keep({"study": self.facts.get(ID)} | write)
             raise
 
     def _added(self, trial: FrozenTrial, attempt: int) -> tuple[int, int]:

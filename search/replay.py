@@ -23,17 +23,22 @@ OUTCOMES = {
 class Replay:
     """The writes of `unrecorded` that `trials` lack.
 
-    Raises StorageError if any of them is none that this program can have wanted to make. What
-    the trials hold already is left out; a trial that has ended stays as it is.
+    `study`: the id of their study. Raises StorageError if any of them is none that this program can
+    have wanted to make. What the trials hold already is left out; a trial that has ended stays as
+    it is.
     """
 
     def __init__(
-        self, unrecorded: Unrecorded, trials: Sequence[FrozenTrial], objectives: Sequence[str]
+        self,
+        unrecorded: Unrecorded,
+        study: str | None,
+        trials: Sequence[FrozenTrial],
+        objectives: Sequence[str],
     ) -> None:
         self._trials, self._objectives = trials, objectives
         self._copies: dict[int, FrozenTrial] = {}
         self.missing: list[Write] = []
-        writes = unrecorded.kept()
+        writes = unrecorded.kept(study)
         for write in writes:
             with unrecorded.refusing(write.line):
                 self._try(write)

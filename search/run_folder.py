@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from models.errors import InputError, StorageError, StudyBusyError
+from models.printable import one_line, printable
 from models.whole_file import replacing
-from models.yaml_input import one_line, printable
 from search.checkpoints import FOLDER as CHECKPOINTS
 from search.study_file import BESIDE, DATABASE, StudyFile
 from search.study_place import StudyPlace
@@ -22,6 +22,7 @@ from search.study_server import StudyServer
 from search.unrecorded import FILE as UNRECORDED
 
 LOCK = "lock"
+OF_A_STUDY = (DATABASE, "storage", CHECKPOINTS, UNRECORDED)  # what another one must not find
 STORAGE = "storage"  # holds the address of a server, for those who forget to give it
 HOLDER = "lock.holder"
 REPORT = "report"
@@ -120,12 +121,12 @@ def said_in(path: Path) -> str | None:
         return one_line(file.read(MOST_SAID).decode("utf-8", "replace").strip())
 
 
-def lock(folder: Path, holder: str) -> FileLock:
-    """The study's lock, held. Raises StudyBusyError naming who holds it."""
+def lock(folder: Path, holder: str) -> AcquireReturnProxy[FileLock]:
+    """The study's lock, held until its block ends. Raises StudyBusyError naming who holds it."""
     held = FileLock(folder / LOCK)
     with _writing(folder):
         try:
-            held.acquire(timeout=0)
+            taken = held.acquire(timeout=0)
             _write_holder(folder / HOLDER, holder)
         except Timeout:
             raise StudyBusyError(
@@ -134,7 +135,7 @@ def lock(folder: Path, holder: str) -> FileLock:
         except OSError:
             held.release()
             raise
-    return held
+    return taken
 
 
 def new_place(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -> StudyPlace:
@@ -178,8 +179,10 @@ def remember(folder: Path, place: StudyPlace) -> None:
 
 def _known(folder: Path) -> str | None:
     """What `remember` wrote, or whoever gave the folder away."""
-    with _writing(folder):
+    try:
         return said_in(folder / STORAGE) or None
+    except OSError as error:
+        raise StorageError(f"{folder / STORAGE}: cannot be read: {error.strerror}") from None
 
 
 def _holder(folder: Path) -> str:
@@ -209,7 +212,7 @@ def set_aside(folder: Path, name: str) -> Path | None:
     """Gives an old study's folder, whose lock is held, another name; None if there was none."""
     target = folder.with_name(name)
     with _writing(folder):
-        if not any((folder / each).exists() for each in (DATABASE, STORAGE)):
+        if not any((folder / each).exists() for each in OF_A_STUDY):
             return None
         folder.rename(target)
     return target

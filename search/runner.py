@@ -39,8 +39,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from models.errors import InputError
+from models.interruption import Interruption
 from search.driver import Driver, NoTask
-from search.interruption import Interruption
 from search.space_file import SearchConfig
 from search.tasks import Assignment
 from trainers.environment import worker_environment

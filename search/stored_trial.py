@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from models.architecture import Architecture
 from models.errors import StorageError
+from models.printable import encodable
 from search.trial import Role, State, Trial
 from trainers.curve import amount, count, read_curve
 from trainers.messages import Latency, Worker
@@ -102,4 +103,6 @@ def _known(value: Any) -> float | None:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
+    if value != encodable(value):
+        raise ValueError(f"{value!r} is no text that a file can hold")
     return value

@@ -27,6 +27,7 @@ class StudyFile:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / DATABASE
+        self._opened: list[optuna.storages.RDBStorage] = []
 
     def __str__(self) -> str:
         return str(self._path)
@@ -54,7 +55,7 @@ class StudyFile:
     def load(self) -> tuple[optuna.Study, BaseStorage]:
         """The study. Raises ValueError for a file that holds none."""
         self._refuse_foreign()
-        storage = _open(self._path, "rw")
+        storage = self._open(self._path, "rw")
         return optuna.load_study(study_name=None, storage=storage), storage
 
     def create(self, make: Create) -> None:
@@ -64,9 +65,9 @@ class StudyFile:
         for each in (unfinished, self._path):  # the journal of another would be played into it
             for suffix in BESIDE:
                 each.with_name(each.name + suffix).unlink(missing_ok=True)
-        storage = _open(unfinished, "rwc")
+        storage = self._open(unfinished, "rwc")
         make(storage, self._path.parent.name)
-        storage.remove_session()
+        self.close()
         unfinished.rename(self._path)
         flush(self._path.parent)
 
@@ -75,10 +76,24 @@ class StudyFile:
         self._path.unlink()
 
     def set_aside(self, name: str) -> None:
-        """Nothing: it went with its folder."""
+        """Nothing: it goes with its folder."""
 
     def close(self) -> None:
-        """Nothing: see the class."""
+        """Closes the file."""
+        while self._opened:
+            opened = self._opened.pop()
+            opened.remove_session()
+            opened.engine.dispose()
+
+    def _open(self, path: Path, mode: Literal["rw", "rwc"]) -> BaseStorage:
+        """Optuna's storage in a file, which is made, and its tables, only with the mode `rwc`."""
+        storage = optuna.storages.RDBStorage(
+            address(path),
+            engine_kwargs={"creator": lambda: _connect(path, mode)},
+            skip_table_creation=mode == "rw",
+        )
+        self._opened.append(storage)
+        return optuna.storages.get_storage(storage)
 
     def _refuse_foreign(self) -> None:
         """Raises ValueError for a database without studies, which Optuna would make its own.
@@ -112,16 +127,6 @@ def _refuse_far_journal(journal: Path) -> None:
         return
     if end == _NAMES_ANOTHER:
         raise ValueError(f"{journal.name} names another file, which SQLite would delete")
-
-
-def _open(path: Path, mode: Literal["rw", "rwc"]) -> BaseStorage:
-    """Optuna's storage in a file, which is made, and its tables, only with the mode `rwc`."""
-    storage = optuna.storages.RDBStorage(
-        address(path),
-        engine_kwargs={"creator": lambda: _connect(path, mode)},
-        skip_table_creation=mode == "rw",
-    )
-    return optuna.storages.get_storage(storage)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from models.errors import StudyBusyError
-from models.yaml_input import one_line
+from models.printable import one_line
 
 PROGRAM = "attention-placement-search"
 LONGEST_NAME = 63  # bytes that PostgreSQL keeps of a connection's name

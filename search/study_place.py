@@ -32,8 +32,8 @@ class StudyPlace(Protocol):
     def remove(self) -> None:
         """Removes a study, which holds no trial."""
 
-    def set_aside(self, name: str) -> None:
-        """Calls an old study `name`, if it is not set aside with the run's folder.
+    def set_aside(self, name: str) -> str | None:
+        """Calls an old study `name`, or nearly so; its new name, None where its folder tells it.
 
         Raises ValueError for one that is none of this program's.
         """

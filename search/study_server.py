@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import optuna
@@ -10,7 +11,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import event, text
 
 from models.errors import InputError
-from models.yaml_input import one_line
+from models.printable import one_line
 from search.study_lock import DRIVER, PROGRAM, StudyLock, lock_key, set_up
 from search.study_place import Create
 
@@ -27,6 +28,13 @@ CLIENT: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 FACTS = {"objectives", "space"}  # that every study of this program has
+
+
+def only_address(given: Sequence[str] | None) -> str | None:
+    """What `--storage` was given. Raises InputError for two: which is meant?"""
+    if given is not None and len(given) > 1:
+        raise InputError("--storage is given more than once; leave out all but one")
+    return given[0] if given else None
 
 
 def parse_address(address: str) -> sqlalchemy.URL:
@@ -136,14 +144,15 @@ class StudyServer:
             self._lock.opened = False
         self._delete(self._name)
 
-    def set_aside(self, name: str) -> None:
-        """Calls the study `name`, if there is one. Raises ValueError as `load` does."""
+    def set_aside(self, name: str) -> str | None:
+        """Calls the study `name`, if there is one; its new name. Raises ValueError as `load`."""
         if not self.exists():
-            return
+            return None
         _refuse_foreign(optuna.load_study(study_name=self._name, storage=self._storage))
         while name in optuna.get_all_study_names(self._storage):
             name += "-again"
         self._rename(self._name, name)
+        return name
 
     def close(self) -> None:
         """Ends the connection, and with it the lock."""

@@ -20,8 +20,9 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Tasks:
-    """Tasks of one study; the paths are those of `search.driver.Driver`."""
+    """Tasks of the study with this id; the paths are those of `search.driver.Driver`."""
 
+    study: str
     space: Space
     data_folder: Path
     weights: Path | None
@@ -43,4 +44,5 @@ class Tasks:
             save_to=str(self.weights) if origin and self.weights else None,
             checkpoints=str(self.checkpoints.of(trial.number)) if self.checkpoints else None,
             micro_batches=trial.micro_batches,
+            study=self.study,
         )

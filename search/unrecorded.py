@@ -14,18 +14,20 @@ from optuna.trial import TrialState
 from models.errors import StorageError
 
 FILE = "unrecorded.jsonl"
-SET, END = {"trial", "set", "value"}, {"trial", "end", "values"}
+SET, END = {"study", "trial", "set", "value"}, {"study", "trial", "end", "values"}
 ENDS = {state.name: state for state in TrialState if state.is_finished()}
 
 
 @dataclass(frozen=True)
 class Write:
-    """A write to trial `trial`, from line `line`: attribute `key` set to `value`, or its `end`.
+    """A write to a trial of a study, from line `line`: attribute `key` set, or its `end`.
 
-    `value` of an end: the values of the objectives, None where it is not complete.
+    `study`: the study's id. `value` of an end: the values of the objectives, None where it is not
+    complete.
     """
 
     line: int
+    study: object
     trial: int
     value: Any
     key: str = ""
@@ -33,7 +35,7 @@ class Write:
 
 
 class Unrecorded:
-    """One JSON object a line, each a write to a trial: `set` an attribute, or `end` it."""
+    """One JSON object a line, each a write to a study's trial: `set` an attribute, or `end` it."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / FILE
@@ -53,11 +55,21 @@ class Unrecorded:
             file.flush()
             os.fsync(file.fileno())
 
-    def kept(self) -> list[Write]:
-        """All that were kept, in their order; a last line that was cut off is none.
+    def kept(self, study: str | None) -> list[Write]:
+        """All that were kept of the study with this id, in their order.
 
-        Raises StorageError for any other line that is none of ours.
+        A last line that was cut off is none. Raises StorageError for any other line that is none of
+        ours, and for those of another study, also where there is none yet (None).
         """
+        found = self._parsed()
+        if any(study is None or write.study != study for write in found):
+            raise StorageError(
+                f"{self._path} holds results of a study that is no longer here: put that back, or "
+                "move the file away to go on without them"
+            )
+        return found
+
+    def _parsed(self) -> list[Write]:
         *lines, rest = self._content().split(b"\n")
         found = []
         for number, line in enumerate(lines, 1):
@@ -117,7 +129,7 @@ def _parsed(line: int, given: Any) -> Write:
     if "set" in given:
         if not isinstance(given["set"], str):
             raise ValueError("it names no attribute")
-        return Write(line, trial, given["value"], key=given["set"])
+        return Write(line, given["study"], trial, given["value"], key=given["set"])
     if not isinstance(given["end"], str) or given["end"] not in ENDS:
         raise ValueError("it names no end of a trial")
-    return Write(line, trial, given["values"], end=ENDS[given["end"]])
+    return Write(line, given["study"], trial, given["values"], end=ENDS[given["end"]])

@@ -102,10 +102,13 @@ def _out_of_memory(error: MemoryError) -> str:
 
 
 def _checkpoints(task: Task) -> Checkpoints | None:
-    """Those of this training, which others of another recipe or architecture are not."""
+    """Those of this training; those of another study, recipe or architecture are none of it."""
     if task.checkpoints is None:
         return None
     facts = {
+        "study": task.study,
+        "data": task.data.model_dump(mode="json", exclude={"path"}),  # images are where they are
+        "device": task.device,
         "architecture": task.architecture.to_json(),
         "training": task.training.model_dump(mode="json"),
         "seed": task.seed,

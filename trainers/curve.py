@@ -13,10 +13,11 @@ def read_curve(given: Any) -> tuple[EpochResult, ...]:
     """All epochs from the first on. Raises TypeError or ValueError where it is no such curve."""
     if not isinstance(given, list | tuple):
         raise TypeError(f"{given!r} is no learning curve")
-    return tuple(_epoch(number, each) for number, each in enumerate(given, 1))
+    return tuple(read_epoch(number, each) for number, each in enumerate(given, 1))
 
 
-def _epoch(number: int, given: Mapping[str, Any]) -> EpochResult:
+def read_epoch(number: int, given: Mapping[str, Any]) -> EpochResult:
+    """Epoch `number` of a curve. Raises TypeError or ValueError as `read_curve`."""
     epoch = EpochResult(**given)
     if count(epoch.epoch) != number or amount(epoch.val_accuracy) > 1:
         raise ValueError(f"no epoch {number} of a learning curve: {given}")

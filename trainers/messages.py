@@ -25,7 +25,8 @@ class Task:
     `measure_first`: the latency is measured before the training, or else after its last epoch.
     `start`: the weights to inherit; `save_to`: the file to write the trained ones to.
     `checkpoints`: the folder that is this training's own, where it may have been begun already.
-    `micro_batches`: parts that each batch is computed in, one after another.
+    `micro_batches`: parts that each batch is computed in, one after another. `study`: the id of the
+    study it is for, whose checkpoints others do not take.
     """
 
     architecture: Architecture
@@ -40,6 +41,7 @@ class Task:
     save_to: str | None = None
     checkpoints: str | None = None
     micro_batches: int = 1
+    study: str = ""
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,14 @@ class Quiet:
         folder = folder or _own_folder()
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         self._turnstile = os.open(folder / "turnstile", flags, 0o600)
-        self._gate = os.open(folder / "gate", flags, 0o600)
-        for descriptor in (self._turnstile, self._gate):
-            os.utime(descriptor)  # or what tidies temporary folders would take it for left
+        try:
+            self._gate = os.open(folder / "gate", flags, 0o600)
+        except OSError:
+            os.close(self._turnstile)
+            raise
+        with contextlib.suppress(OSError):
+            for descriptor in (self._turnstile, self._gate):
+                os.utime(descriptor)  # or what tidies temporary folders would take it for left
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:

@@ -195,7 +195,7 @@ def test_ray_places_trials_by_their_share_of_a_simulated_gpu(tmp_path):
         from search import runner  # before Ray, which reads its settings when it is imported
         import ray
         from search.driver import Driver
-        from search.interruption import Interruption
+        from models.interruption import Interruption
         from search.ledger import Ledger
         from search.space import load_space
         from trainers.data.store import prepare

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
-from search.command import leave, speak_to_nobody
+from models.command import leave, speak_to_nobody
 speak_to_nobody()
 from rich.console import Console
 from reports.plain_view import write_line

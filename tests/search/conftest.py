@@ -6,7 +6,7 @@ import pytest
 from simulated import SPACE, Command, Executor, curves, make_space
 
 import run_search
-from search.interruption import Interruption
+from models.interruption import Interruption
 from search.ledger import Ledger
 from search.space import Space, load_space
 from trainers.data import search_split, store

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from simulated import SPACE, Command, curves
 
+from models import command as commands
 from models.errors import InputError, StudyBusyError
-from search import command as commands
+from models.interruption import Interrupted, Interruption
 from search import run_folder, space_file
-from search.interruption import Interrupted, Interruption
 from search.ledger import Ledger
 
 RUN = Path("runs") / "quick"

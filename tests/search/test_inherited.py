@@ -10,9 +10,9 @@ import run_search
 from models.architecture import Architecture, Backbone
 from models.build import build
 from models.errors import InputError
+from models.interruption import Interruption
 from search.driver import Assignment
 from search.inherited import FILE, agree_on_start, given_start
-from search.interruption import Interruption
 from search.ledger import Ledger
 from search.space import Space
 from search.trial import Role

@@ -18,9 +18,9 @@ from simulated import SPACE, Executor, make_driver
 
 import run_search
 from models.errors import StorageError
+from models.interruption import Interruption
 from search import database
 from search.database import Patience
-from search.interruption import Interruption
 from search.ledger import Ledger
 from search.space import Space
 from search.study_server import StudyServer, parse_address

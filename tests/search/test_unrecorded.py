@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -24,7 +25,14 @@ from trainers.messages import Failed
 
 Open = Callable[..., Ledger]
 CURVE = [dataclasses.asdict(epoch(1, 0.25)), dataclasses.asdict(epoch(2, 0.5))]
-FIRST = {"trial": 1, "set": "curve", "value": CURVE}
+OF = {"study": "a study"}
+BEGUN = b'{"study": "a study", "trial": 1, '
+FIRST = {**OF, "trial": 1, "set": "curve", "value": CURVE}
+
+
+@pytest.fixture(autouse=True)
+def _ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "token_hex", lambda _: OF["study"])
 
 
 @pytest.fixture
@@ -60,18 +68,23 @@ def values(begun: Ledger, curve: int = 1) -> list[Any]:
 
 
 def set_to(key: str, value: object, trial: object = 1) -> dict[str, Any]:
-    return {"trial": trial, "set": key, "value": value}
+    return {**OF, "trial": trial, "set": key, "value": value}
 
 
 BAD: dict[str, bytes] = {
     "not UTF-8": b"\xff\xfe\n",
-    "half a line": b'{"trial": 1, "set": "cur\n',
+    "half a line": b'{"study": "a study", "trial": 1, "set": "cur\n',
     "an empty line": b"\n",
     "no object": b"[1]\n",
     "a text": b'"trial"\n',
-    "nested too deep": b'{"trial": 1, "set": "curve", "value": ' + b"[" * 200_000 + b"\n",
-    "nested deep": b'{"trial": 1, "set": "worker", "value": ' + b"[" * 500 + b"]" * 500 + b"}\n",
-    "no trial": lines({"set": "reason", "value": ""}),
+    "nested too deep": b'{"study": "a study", "trial": 1, "set": "curve", "value": '
+    + b"[" * 200_000
+    + b"\n",
+    "nested deep": b'{"study": "a study", "trial": 1, "set": "worker", "value": '
+    + b"[" * 500
+    + b"]" * 500
+    + b"}\n",
+    "no trial": lines(OF | {"set": "reason", "value": ""}),
     "one more key": lines(FIRST | {"more": 1}),
     "both": lines(FIRST | {"end": "FAIL", "values": None}),
     "a trial that is not there": lines(set_to("reason", "", 2)),
@@ -98,20 +111,20 @@ BAD: dict[str, bytes] = {
     "running for an outcome": lines(set_to("outcome", "running")),
     "no source": lines(set_to("latency_source", "guessed")),
     "parts that are none": lines(set_to("micro_batches", 0)),
-    "no end": lines({"trial": 1, "end": "RUNNING", "values": None}),
-    "an end that waits": lines({"trial": 1, "end": "WAITING", "values": None}),
-    "an end that is a list": lines({"trial": 1, "end": [], "values": None}),
-    "stopped without saying so": lines({"trial": 1, "end": "PRUNED", "values": None}),
-    "failed with values": lines({"trial": 1, "end": "FAIL", "values": [0.5]}),
+    "no end": lines({**OF, "trial": 1, "end": "RUNNING", "values": None}),
+    "an end that waits": lines({**OF, "trial": 1, "end": "WAITING", "values": None}),
+    "an end that is a list": lines({**OF, "trial": 1, "end": [], "values": None}),
+    "stopped without saying so": lines({**OF, "trial": 1, "end": "PRUNED", "values": None}),
+    "failed with values": lines({**OF, "trial": 1, "end": "FAIL", "values": [0.5]}),
     "failed and said to be stopped": lines(
-        set_to("outcome", "stopped"), {"trial": 1, "end": "FAIL", "values": None}
+        set_to("outcome", "stopped"), {**OF, "trial": 1, "end": "FAIL", "values": None}
     ),
     "written after its end": lines(
-        {"trial": 1, "end": "FAIL", "values": None}, set_to("reason", "late")
+        {**OF, "trial": 1, "end": "FAIL", "values": None}, set_to("reason", "late")
     ),
     "ended twice": lines(
-        {"trial": 1, "end": "FAIL", "values": None},
-        {"trial": 1, "end": "COMPLETE", "values": [0.5]},
+        {**OF, "trial": 1, "end": "FAIL", "values": None},
+        {**OF, "trial": 1, "end": "COMPLETE", "values": [0.5]},
     ),
 }
 
@@ -151,7 +164,9 @@ VALUES: dict[str, Callable[[Ledger], object]] = {
 def test_values_are_those_of_the_trial(
     begun: Ledger, space: Space, open_ledger: Open, path: Path, kind: str
 ) -> None:
-    path.write_bytes(lines(FIRST, {"trial": 1, "end": "COMPLETE", "values": VALUES[kind](begun)}))
+    path.write_bytes(
+        lines(FIRST, {**OF, "trial": 1, "end": "COMPLETE", "values": VALUES[kind](begun)})
+    )
     study = dumped(path.parent)
     with pytest.raises(StorageError, match="line 2 is none"):
         open_ledger(space)
@@ -161,7 +176,7 @@ def test_values_are_those_of_the_trial(
 def test_a_trial_that_lacks_epochs_is_not_complete(
     begun: Ledger, space: Space, open_ledger: Open, path: Path
 ) -> None:
-    path.write_bytes(lines({"trial": 1, "end": "COMPLETE", "values": values(begun, 0)}))
+    path.write_bytes(lines({**OF, "trial": 1, "end": "COMPLETE", "values": values(begun, 0)}))
     with pytest.raises(StorageError, match="trial 1 is not complete"):
         open_ledger(space)
 
@@ -169,7 +184,7 @@ def test_a_trial_that_lacks_epochs_is_not_complete(
 def test_what_was_kept_is_recorded(
     begun: Ledger, space: Space, open_ledger: Open, path: Path
 ) -> None:
-    complete = {"trial": 1, "end": "COMPLETE", "values": values(begun)}
+    complete = {**OF, "trial": 1, "end": "COMPLETE", "values": values(begun)}
     path.write_bytes(lines(FIRST, complete))
     again = open_ledger(space)
     assert again.trial(1).state is State.COMPLETE
@@ -188,7 +203,7 @@ def test_what_was_kept_is_recorded(
 def test_one_that_was_stopped_is(
     begun: Ledger, space: Space, open_ledger: Open, path: Path, writes: list[object]
 ) -> None:
-    path.write_bytes(lines(*writes, {"trial": 1, "end": "PRUNED", "values": None}))
+    path.write_bytes(lines(*writes, {**OF, "trial": 1, "end": "PRUNED", "values": None}))
     assert open_ledger(space).trial(1).state.value == writes[0]["value"]  # type: ignore[index]
 
 
@@ -215,8 +230,8 @@ def spied(ledger: Ledger, name: str, kept: list[dict[str, Any]]) -> Callable[...
     def write(number: int, what: Any, value: Any = None) -> None:
         set_ = name == "set"
         kept.append(
-            {"trial": number, "set": what, "value": value} if set_ else
-            {"trial": number, "end": what.name, "values": value and list(value)}
+            {**OF, "trial": number, "set": what, "value": value} if set_ else
+            {**OF, "trial": number, "end": what.name, "values": value and list(value)}
         )  # fmt: skip
         original(number, what, value)
 
@@ -226,7 +241,7 @@ def spied(ledger: Ledger, name: str, kept: list[dict[str, Any]]) -> Callable[...
 def test_a_result_that_the_study_has_is_passed_over(
     begun: Ledger, space: Space, open_ledger: Open, path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    end = {"trial": 0, "end": "FAIL", "values": None}
+    end = {**OF, "trial": 0, "end": "FAIL", "values": None}
     path.write_bytes(lines(set_to("outcome", "failed", 0), end, FIRST, FIRST, end))
     ended = Ledger.read(path.parent).frozen(0)
     again = open_ledger(space)
@@ -248,7 +263,15 @@ def test_one_that_ended_otherwise_meanwhile_stays_as_it_is(
     assert capfd.readouterr().err == said
 
 
-@pytest.mark.parametrize("rest", [b'{"trial": 1, "se', b"\xff", b"[" * 200_000, b'{"trial": 1}'])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        BEGUN + b'"se',
+        b"\xff",
+        b"[" * 200_000,
+        BEGUN + b"}",
+    ],
+)
 def test_a_last_line_that_was_cut_off_is_none(
     begun: Ledger, space: Space, open_ledger: Open, path: Path, rest: bytes
 ) -> None:
@@ -272,7 +295,7 @@ def test_the_next_write_is_a_line_of_its_own(
     begun: Ledger, space: Space, open_ledger: Open, path: Path
 ) -> None:
     """Where the one before was cut off."""
-    path.write_bytes(lines(FIRST) + b'{"trial": 1, "se')
+    path.write_bytes(lines(FIRST) + BEGUN + b'"se')
     Unrecorded(path.parent).keep(set_to("reason", "x"))
     assert path.read_bytes() == lines(FIRST, set_to("reason", "x"))
     assert open_ledger(space).trial(1).reason == "x"
@@ -284,7 +307,7 @@ def test_nothing_is_written_through_a_link(begun: Ledger, path: Path, tmp_path: 
     Unrecorded(path.parent).keep(FIRST)
     assert (tmp_path / "other").read_text() == "mine"
     with pytest.raises(StorageError, match=f"{path} is no file of this program: move it away"):
-        Unrecorded(path.parent).kept()
+        Unrecorded(path.parent).kept(OF["study"])
 
 
 @pytest.mark.timeout(20)
@@ -293,7 +316,7 @@ def test_what_is_no_file_is_refused_at_once(begun: Ledger, path: Path) -> None:
         make(path)
         Unrecorded(path.parent).keep(FIRST)
         with pytest.raises(StorageError, match=f"{path} is no file of this program"):
-            Unrecorded(path.parent).kept()
+            Unrecorded(path.parent).kept(OF["study"])
         path.unlink() if make is os.mkfifo else path.rmdir()
 
 
@@ -324,3 +347,25 @@ def test_a_study_that_is_not_this_programs_is_not_written_to(
     with pytest.raises(StorageError, match="holds no study"):
         open_ledger(space)
     assert dumped(path.parent) == study
+
+
+def test_what_is_of_another_study_is_not_recorded(
+    open_ledger: Open, space: Space, begun: Ledger, path: Path
+) -> None:
+    """As where another machine has set the study on the server aside, and begun one of its name."""
+    path.write_bytes(lines(FIRST | {"study": "another"}))
+    before = dumped(path.parent)
+    with pytest.raises(StorageError, match="results of a study that is no longer here"):
+        open_ledger(space)
+    assert dumped(path.parent) == before
+    assert path.exists()
+
+
+def test_what_is_of_a_study_that_is_gone_is_kept_and_no_study_is_made(
+    open_ledger: Open, space: Space, begun: Ledger, path: Path
+) -> None:
+    path.write_bytes(lines(FIRST))
+    (path.parent / DATABASE).unlink()
+    with pytest.raises(StorageError, match=r"put that back, or move the file away"):
+        open_ledger(space)
+    assert {each.name for each in path.parent.iterdir()} == {FILE}

@@ -13,7 +13,7 @@ from malicious_pickle import Payload
 
 import run_search
 from models.checksum import sha256
-from search.interruption import Interruption
+from models.interruption import Interruption
 from trainers.config import DataConfig
 from trainers.data import sources, store
 from trainers.data.cifar10 import FOLDER

@@ -1,7 +1,9 @@
 """What the commands have in common: signals, errors in words, exit codes, output nobody reads."""
 
+import contextlib
 import io
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -9,7 +11,8 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from models.errors import ProgramError, StorageError
-from search.interruption import Interrupted, Interruption
+from models.interruption import SIGNALS, Interrupted, Interruption
+from models.printable import one_line, printable
 
 
 def run_command(work: Callable[[Interruption], None], *, debug: bool, stopped: str) -> int:
@@ -20,25 +23,22 @@ def run_command(work: Callable[[Interruption], None], *, debug: bool, stopped: s
     interruption = Interruption()
     interruption.install()
     try:
-        work(interruption)
+        try:
+            work(interruption)
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            # Raised amid an import, or cutting a wait short, a signal becomes any error.
+            interruption.check()
+            return _explain(error)
     except Interrupted as interrupted:
         _say(stopped)
         return interrupted.exit_code
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        # Raised in the middle of an import, or cutting a wait short, a signal becomes any error.
-        if interruption.exit_code is not None:
-            _say(stopped)
-            return interruption.exit_code
-        return _explain(error)
     return 0
 
 
 def _explain(error: Exception) -> int:
     """Says in words why the program ended; the exit code."""
-    from models.yaml_input import one_line, printable  # noqa: PLC0415 - brings pydantic
-
     # It may quote a file or a study of somebody else's.
     if isinstance(error, ProgramError):
         _say("error: " + "\n".join(printable(line) for line in str(error).splitlines()))
@@ -70,7 +70,7 @@ def _unheard(stream: TextIO | None) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(_Unheard(stream.fileno(), "w", closefd=False)),
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors="replace" if stream.errors == "strict" else stream.errors,
         line_buffering=stream.isatty() or stream is sys.stderr,
         write_through=getattr(stream, "write_through", False),
     )
@@ -80,14 +80,19 @@ class _Unheard(io.FileIO):
     """Takes what it cannot write as written."""
 
     def write(self, data: "io.ReadableBuffer") -> int | None:  # type: ignore[override,name-defined]
-        try:
-            return super().write(data)
-        except OSError:
-            return len(data)
+        written = None  # also where a stream that does not block takes no more
+        with contextlib.suppress(OSError):
+            written = super().write(data)
+        return len(data) if written is None else written
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process without waiting for threads, which may wait for a Ray that is gone."""
+    """Ends the process without waiting for threads, which may wait for a Ray that is gone.
+
+    A signal ends it at once: whoever is to read the last lines may not do so.
+    """
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: os._exit(code))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from search.interruption import Interrupted, Interruption
+from models.interruption import Interrupted, Interruption
 
 PROGRAM = """
 import signal, sys, time
-from search.interruption import Interrupted, Interruption
+from models.interruption import Interrupted, Interruption
 
 interruption = Interruption()
 interruption.install()

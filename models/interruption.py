@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: raised between the driver's steps, never in the middle of one."""
+"""Ctrl-C, SIGTERM and a terminal that goes: raised between steps, never in the middle of one."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -19,7 +19,7 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """Turns SIGINT and SIGTERM into `Interrupted`; a second signal ends the process at once."""
+    """Turns signals into `Interrupted`; a second signal ends the process at once."""
 
     def __init__(self) -> None:
         self._received: int | None = None
@@ -36,9 +36,10 @@ class Interruption:
         return None if self._received is None else 128 + self._received
 
     def install(self) -> None:
-        """Takes the signals over."""
+        """Takes the signals over, but for those that are ignored, as SIGHUP is below `nohup`."""
         for number in SIGNALS:
-            signal.signal(number, self._handle)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._handle)
 
     @contextlib.contextmanager
     def library(self) -> Iterator[None]:
