@@ -9,6 +9,7 @@ import contextlib
 import os
 import platform
 import shlex
+import signal
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.command import leave, run_command, speak_to_nobody
-from models.errors import AllTrialsFailedError
-from models.interruption import Interruption
+from models.errors import AllTrialsFailedError, ExecutorLostError
+from models.interruption import SIGNALS, Interruption
 from models.printable import one_line, printable
 
 if TYPE_CHECKING:
@@ -39,8 +40,12 @@ any key of the space file can be set with -o, for example:
   -o placement.at_most=1 -o objectives.max_params=12000000
 
 exit codes: 0 done · 2 bad input · 3 storage or disk · 4 every trial failed · 5 study in use ·
-            130 Ctrl-C · 143 SIGTERM. After an interruption the same command continues.
+            75 Ray lost, again and again · 129 terminal gone · 130 Ctrl-C · 143 SIGTERM. After an
+            interruption the same command continues.
 """
+
+BEGUN_AGAIN = "ATTENTION_PLACEMENT_SEARCH_BEGUN_AGAIN"  # how often, for the process that follows
+MOST_OFTEN = 3
 
 
 @dataclass(frozen=True)
@@ -128,14 +133,15 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
     run_folder.prepare(folder)
     holder = f"process {os.getpid()} on {platform.node()}"
     with contextlib.ExitStack() as held:
-        held.enter_context(run_folder.lock(folder, holder))
+        lock = held.enter_context(run_folder.lock(folder, holder))
         find = run_folder.new_place if given.fresh else run_folder.place_of
         place = held.enter_context(contextlib.closing(find(folder, address, holder)))
         patience = Patience(is_over=lambda: interruption.received)
         with interruption.shield():
             patience.opening(place, place.hold)
             if given.fresh and _set_aside(folder, place, patience):
-                held.enter_context(run_folder.lock(folder, holder))
+                lock = held.enter_context(run_folder.lock(folder, holder))
+            patience.before = lock.keep
             run_folder.remember(folder, place)
         scratch = held.enter_context(none_left())
         command = _command(given.words, storage, place.server)
@@ -304,6 +310,25 @@ def _say(text: str) -> None:
     print(printable(text), flush=True)
 
 
+def begin_again() -> None:
+    """Gives the same command once more where Ray was lost, unless that was done too often.
+
+    It takes the place of this process, whose threads of Ray may hold on to what is gone.
+    """
+    begun = int(os.environ.get(BEGUN_AGAIN, "0"))
+    if begun == MOST_OFTEN:
+        return
+    _say("the search begins again by itself")
+    os.environ[BEGUN_AGAIN] = str(begun + 1)
+    words = [word for word in sys.orig_argv[1:] if word != "--fresh"]
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, *words])  # noqa: S606
+
+
 if __name__ == "__main__":
     speak_to_nobody()
-    leave(main())
+    code = main()
+    if code == ExecutorLostError.exit_code:
+        begin_again()
+    leave(code)

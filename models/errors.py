@@ -19,6 +19,12 @@ class StorageError(ProgramError):
     exit_code = 3
 
 
+class ExecutorLostError(ProgramError):
+    """What runs the trials is gone; they go on where the same command is given once more."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: try again
+
+
 class AllTrialsFailedError(ProgramError):
     """No trial of the search succeeded."""
 

@@ -46,15 +46,17 @@ class Patience:
     """Does a step again for `PATIENCE_S` where the storage may yet answer.
 
     `say` is told once that it is waited for; the waiting ends early where `is_over` says so, as
-    after Ctrl-C.
+    after Ctrl-C. `before` is called first, and raises where the storage is no longer ours.
     """
 
     say: Say = to_stderr
     is_over: Callable[[], bool] = lambda: False
+    before: Callable[[], None] = lambda: None
     _answered: bool = field(default=False, init=False)
 
     def __call__(self, step: Callable[[], Value]) -> Value:
         """What `step` gives; it must not mind being done twice: what failed may have arrived."""
+        self.before()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(self._may_pass),
             wait=tenacity.wait_exponential(multiplier=0.25, max=SLOWEST_S),

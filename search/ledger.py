@@ -19,13 +19,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from models.architecture import Architecture
 from models.cost import Cost
-from models.errors import InputError
+from models.errors import InputError, StorageError
 from models.printable import encodable
 from search.database import Patience, Say, storage_errors
 from search.other_space import other_space
 from search.records import ID, Records
 from search.sampling.domain import CONSTRAINTS, COSTS
-from search.stored_trial import CANDIDATE, MICRO_BATCHES, read_trial
+from search.stored_trial import CANDIDATE, MICRO_BATCHES, read_trial, refuse_unfinished
 from search.study_file import StudyFile
 from search.study_place import StudyPlace
 from search.trial import Role, State, Trial
@@ -91,6 +91,10 @@ class Ledger:
         if self.objectives != ("val_accuracy", *budgets["minimize"]):
             raise ValueError(f"its objectives are {self.objectives!r}")
         self.budgets = Budgets(budgets["max_params"], budgets["max_latency_ms"])
+        if study.directions != _directions(self.objectives):
+            raise ValueError(f"its directions are {study.directions}")
+        for number, trial in enumerate(self._records.trials):
+            self._refuse_odd(number, trial)
 
     @classmethod
     def open(
@@ -135,8 +139,7 @@ class Ledger:
         space: Mapping[str, Any],
     ) -> Self:
         """A study without trials in a storage that holds none; `space` as in `open`."""
-        costs = len(objectives) - 1
-        directions = [StudyDirection.MAXIMIZE] + [StudyDirection.MINIMIZE] * costs
+        directions = _directions(objectives)
         study = optuna.create_study(storage=storage, study_name=name, directions=directions)
         with warnings.catch_warnings():
             # Metric names are "experimental"; the dashboard shows them.
@@ -159,6 +162,18 @@ class Ledger:
     @classmethod
     def _loaded(cls, place: StudyPlace, patience: Patience, unrecorded: Unrecorded | None) -> Self:
         return patience(lambda: cls(*place.load(), unrecorded, patience))
+
+    def _refuse_odd(self, number: int, frozen: FrozenTrial) -> None:
+        """Raises ValueError for a trial that this program cannot have written."""
+        if frozen.number != number:
+            raise ValueError(f"trial {frozen.number} stands where trial {number} was")
+        try:
+            trial = read_trial(frozen, self.budgets.exceeded)
+        except StorageError as error:
+            raise ValueError(str(error)) from error
+        _light(frozen, self.objectives[1:])  # as Optuna checks what a trial can be
+        if frozen.state is TrialState.COMPLETE:
+            refuse_unfinished(trial, frozen.values, self.objectives)
 
     def tell(self, say: Say) -> None:
         """Has `say` told when the storage does not answer, else written to stderr."""
@@ -324,6 +339,10 @@ class Ledger:
             "max_latency_ms": self.budgets.max_latency_ms,
         }
         return [over.get(name, 1.0) - 1.0 for name, limit in limits.items() if limit is not None]
+
+
+def _directions(objectives: Sequence[str]) -> list[StudyDirection]:
+    return [StudyDirection.MAXIMIZE] + [StudyDirection.MINIMIZE] * (len(objectives) - 1)
 
 
 def _attributes(proposal: Proposal, cost: Cost, epochs: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from models.errors import StorageError
+from models.errors import StorageError, StudyBusyError
 from search.database import Patience, storage_errors
 from search.replay import Replay
 from search.unrecorded import FILE, Unrecorded
@@ -104,6 +104,11 @@ class Records:
         try:
             with storage_errors():
                 return self.patience(step)
+        except UpdateFinishedTrialError as error:
+            raise StudyBusyError(
+                "another driver has written to this study meanwhile; let one of them go on alone, "
+                "with the same command"
+            ) from error
         except StorageError:
             if write is not None:
                 self._unrecorded.keep({"study": self.facts.get(ID)} | write)

@@ -6,10 +6,9 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.stored_trial import MICRO_BATCHES, read_trial
+from search.stored_trial import MICRO_BATCHES, read_trial, refuse_unfinished
 from search.trial import State
 from search.unrecorded import Unrecorded, Write
-from trainers.curve import finite
 
 READ = {"curve", "latency", "latency_ms", "reason", "worker", MICRO_BATCHES}
 """Attributes that `read_trial` looks at."""
@@ -102,12 +101,4 @@ def _refuse_end(
         if values is not None or outcome not in OUTCOMES[end]:
             raise ValueError(f"a trial that is {outcome} does not end so")
         return
-    trial = read_trial(frozen, lambda *_: {})
-    if not isinstance(values, list):
-        raise TypeError("its values are none")
-    for value in values:
-        finite(value)
-    if not trial.role.contends or not trial.has_all_epochs:
-        raise ValueError(f"trial {trial.number} is not complete")
-    if values != [trial.objective(name) for name in objectives]:
-        raise ValueError(f"its values are not those of trial {trial.number}")
+    refuse_unfinished(read_trial(frozen, lambda *_: {}), values, objectives)

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from models.errors import InputError, StorageError, StudyBusyError
 from models.printable import one_line, printable
@@ -121,21 +121,54 @@ def said_in(path: Path) -> str | None:
         return one_line(file.read(MOST_SAID).decode("utf-8", "replace").strip())
 
 
-def lock(folder: Path, holder: str) -> AcquireReturnProxy[FileLock]:
-    """The study's lock, held until its block ends. Raises StudyBusyError naming who holds it."""
-    held = FileLock(folder / LOCK)
-    with _writing(folder):
-        try:
-            taken = held.acquire(timeout=0)
-            _write_holder(folder / HOLDER, holder)
-        except Timeout:
-            raise StudyBusyError(
-                f"{folder} is in use by {_holder(folder)}; wait for it or stop it"
-            ) from None
-        except OSError:
-            held.release()
-            raise
-    return taken
+class FolderLock(contextlib.AbstractContextManager["FolderLock"]):
+    """The lock of a folder, held from the beginning until its block ends."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        self._folder, self._holder = folder, holder
+        self._file = FileLock(folder / LOCK)
+        self._take()
+
+    def keep(self) -> None:
+        """Takes the lock again where its file was removed: the next driver would find it free.
+
+        Raises StudyBusyError where one was faster, and StorageError where the folder is gone.
+        """
+        if _inode(self._folder / LOCK) == self._inode:
+            return
+        if not self._folder.is_dir():
+            raise StorageError(f"{self._folder} was moved or removed: put it back, then go on")
+        self._file.release()
+        self._take()
+
+    def __exit__(self, *error: object) -> None:
+        self._file.release()
+
+    def _take(self) -> None:
+        with _writing(self._folder):
+            try:
+                self._file.acquire(timeout=0)
+                self._inode = _inode(self._folder / LOCK)
+                _write_holder(self._folder / HOLDER, self._holder)
+            except Timeout:
+                raise StudyBusyError(
+                    f"{self._folder} is in use by {_holder(self._folder)}; wait for it or stop it"
+                ) from None
+            except OSError:
+                self._file.release()
+                raise
+
+
+def lock(folder: Path, holder: str) -> FolderLock:
+    """The study's lock, held. Raises StudyBusyError naming who holds it."""
+    return FolderLock(folder, holder)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat(follow_symlinks=False).st_ino
+    except OSError:
+        return None
 
 
 def new_place(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -> StudyPlace:

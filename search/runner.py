@@ -6,9 +6,11 @@ tried, kept and stopped is the driver's to say, and Ray's own record of it is th
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import secrets
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -38,9 +40,11 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from models.errors import InputError
+from models.errors import ExecutorLostError, InputError, StorageError
 from models.interruption import Interruption
+from models.printable import one_line
 from search.driver import Driver, NoTask
+from search.ray_daemons import RayDaemons
 from search.space_file import SearchConfig
 from search.tasks import Assignment
 from trainers.environment import worker_environment
@@ -48,8 +52,9 @@ from trainers.messages import Answer, Cause, Failed
 from trainers.quiet import Quiet
 
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
+SCRATCH_BYTES = 32 * 2**20  # room for Ray's logs
 SHUTDOWN_S = 6.0
-POLL_S = 0.02
+POLL_S = 0.05
 LOST = Failed("the worker process died or could not start (killed, crashed, out of memory)")
 KILLED_FOR_MEMORY = Failed(
     "out of memory: Ray ended the worker before the machine had none left", cause=Cause.MEMORY
@@ -63,7 +68,8 @@ Value = TypeVar("Value")
 def run(driver: Driver, search: SearchConfig, interruption: Interruption, scratch: Path) -> None:
     """Runs the driver's tasks until it has none left; Ray's own files lie in `scratch`.
 
-    Raises InputError for resources that are not there, what the driver raises, and `Interrupted`.
+    Raises InputError for resources that are not there, StorageError where Ray cannot be started,
+    ExecutorLostError where its daemons end, what the driver raises, and `Interrupted`.
     """
     ours = not ray.is_initialized()
     bridge = _Bridge(driver, interruption)
@@ -71,14 +77,22 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption, scratc
     try:
         with interruption.shield():
             thread.start()
-            while thread.is_alive() and not interruption.received:
+            while thread.is_alive() and not interruption.received and not bridge.lost_daemon:
                 thread.join(POLL_S)
                 interruption.install()  # Ray's part of this process has taken SIGTERM over
             bridge.close()
+        if bridge.lost_daemon:
+            raise ExecutorLostError(
+                f"Ray's {bridge.lost_daemon} has ended (killed, crashed, out of memory?); every "
+                "trial goes on from its last epoch where the same command is given once more"
+            )
         if bridge.error is not None:
             raise bridge.error
     finally:
-        if ours and ray.is_initialized():
+        # What is left of Ray Tune is never collected: it would ask Ray for something as it goes,
+        # and wait for an answer for ever.
+        gc.freeze()
+        if ours and ray.is_initialized() and not bridge.lost_daemon:
             _stop_ray()
 
 
@@ -96,6 +110,7 @@ def _run_ray(bridge: "_Bridge", search: SearchConfig, scratch: Path, start: bool
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         if start:
             _start_ray(search, scratch)
+            bridge.daemons = RayDaemons()
         gpus = ray.cluster_resources().get("GPU", 0.0)
         _run_tune(bridge, search, worker_count(search, available_cores(), gpus), scratch)
     except BaseException as error:
@@ -152,6 +167,23 @@ def available_cores() -> int:
 
 
 def _start_ray(search: SearchConfig, scratch: Path) -> None:
+    """Starts Ray. Raises StorageError where it cannot: it says little of why."""
+    free = shutil.disk_usage(scratch).free
+    if free < SCRATCH_BYTES:
+        raise StorageError(
+            f"{scratch.parent} has {free / 2**20:.0f} MB of room, of which Ray needs "
+            f"{SCRATCH_BYTES / 2**20:.0f}: make room, or name another folder with TMPDIR"
+        )
+    try:
+        _init_ray(search, scratch)
+    except Exception as error:
+        raise StorageError(
+            f"Ray cannot be started: {one_line(str(error))}; see that there is room in "
+            f"{scratch.parent} and /dev/shm, and that ulimit -n and -u allow files and processes"
+        ) from error
+
+
+def _init_ray(search: SearchConfig, scratch: Path) -> None:
     ray.init(
         address="local",  # whatever RAY_ADDRESS says: this program brings its own Ray
         num_cpus=max(search.workers or 0, available_cores()),
@@ -189,11 +221,13 @@ class _Bridge:
     """Ray Tune's trial ids on one side, the driver's numbers on the other.
 
     Ray Tune calls from its thread. Once a signal came or `close` was called, nothing reaches the
-    driver any more: what Ray says while it is taken down is not about the trials.
+    driver any more: what Ray says while it is taken down is not about the trials. Nor once one of
+    its `daemons` has ended, which ends all workers.
     """
 
     def __init__(self, driver: Driver, interruption: Interruption) -> None:
         self.error: BaseException | None = None
+        self.daemons: RayDaemons | None = None
         self._driver, self._interruption = driver, interruption
         self._numbers: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -203,6 +237,11 @@ class _Bridge:
         """Returns when no call is on its way to the driver, and lets no other through."""
         with self._lock:
             self._closed = True
+
+    @property
+    def lost_daemon(self) -> str | None:
+        """Which of Ray's daemons has ended, if one has."""
+        return self.daemons.lost if self.daemons else None
 
     def failed(self, error: BaseException) -> None:
         """Keeps the error that ended Ray Tune, the driver's own before what Ray makes of it."""
@@ -223,7 +262,7 @@ class _Bridge:
 
     def _call(self, step: Callable[[], Value]) -> Value:
         with self._lock:
-            if self._closed or self._interruption.received:
+            if self._closed or self._interruption.received or self.lost_daemon:
                 raise _LeaveTuneError
             try:
                 return step()

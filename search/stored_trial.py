@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -11,7 +11,7 @@ from models.architecture import Architecture
 from models.errors import StorageError
 from models.printable import encodable
 from search.trial import Role, State, Trial
-from trainers.curve import amount, count, read_curve
+from trainers.curve import amount, count, finite, read_curve
 from trainers.messages import Latency, Worker
 
 CANDIDATE = "candidate"
@@ -30,6 +30,16 @@ def read_trial(frozen: FrozenTrial, exceeded: Exceeded) -> Trial:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         message = f"trial {frozen.number} was not written by this program, or by an older version"
         raise StorageError(f"{message}: {type(error).__name__}: {error}") from error
+
+
+def refuse_unfinished(trial: Trial, values: object, objectives: Sequence[str]) -> None:
+    """Raises ValueError unless the trial can have completed with these values of `objectives`."""
+    if not trial.role.contends or not trial.has_all_epochs:
+        raise ValueError(f"trial {trial.number} is not complete")
+    if not isinstance(values, list) or values != [trial.objective(name) for name in objectives]:
+        raise ValueError(f"its values are not those of trial {trial.number}")
+    for value in values:
+        finite(value)
 
 
 def _read(frozen: FrozenTrial) -> Trial:
