@@ -21,6 +21,7 @@ from pathlib import Path
 LOOK_S = 1.0
 GRACE_S = 2.0  # in which they may end by themselves
 PREFIX = "search-"
+MARKER = "ATTENTION_PLACEMENT_SEARCH_SCRATCH"
 MARK = ".attention-placement-search"  # tells its folders from those of other programs
 LONGEST_ROOT = 24  # bytes; Ray's sockets add 80 to it, and 107 is the most
 
@@ -37,6 +38,7 @@ def none_left() -> Iterator[Path]:
     for each in abandoned():
         shutil.rmtree(each, ignore_errors=True)
     folder, held = _new_folder()
+    os.environ[MARKER] = str(folder)  # by which whatever is started from now on is known
     guard = subprocess.Popen(
         [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(folder)],
         stdin=subprocess.PIPE,
@@ -49,6 +51,7 @@ def none_left() -> Iterator[Path]:
     finally:
         guard.communicate()
         os.close(held)
+        del os.environ[MARKER]
 
 
 def abandoned() -> Iterator[Path]:
@@ -88,12 +91,11 @@ def _guard(program: int, folder: Path) -> None:
     while not gone:
         gone = bool(select.select([sys.stdin], [], [], LOOK_S)[0])
         seen |= _below(program, seen)
+    seen |= marked(folder)
     deadline = time.monotonic() + GRACE_S
     while living(seen) and time.monotonic() < deadline:
         time.sleep(0.05)
-        seen |= _below(program, seen)
-    while left := living(seen):
-        seen |= _below(program, seen)
+    while left := living(seen := seen | _below(program, seen) | marked(folder)):
         for process in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -110,16 +112,35 @@ def _below(program: int, seen: Processes) -> Processes:
     return found
 
 
+def marked(folder: Path) -> Processes:
+    """All but this one that were started with `MARKER`, whoever their parents are by now."""
+    mark = os.fsencode(f"{MARKER}={folder}")
+    found: Processes = {}
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        process = int(environment.parent.name)
+        with contextlib.suppress(OSError):  # it has just ended, or is another user's
+            if process != os.getpid() and mark in environment.read_bytes().split(b"\0"):
+                found |= {process: began} if (began := began_at(process)) else {}
+    return found
+
+
+def children(process: int) -> set[int]:
+    """The processes that it has started."""
+    found: set[int] = set()
+    for listing in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found |= {int(number) for number in listing.read_text().split()}
+    return found
+
+
 def descendants(program: int) -> Processes:
     """All living descendants."""
     found: Processes = {}
     queue = [program]
     while queue:
-        for listing in Path(f"/proc/{queue.pop()}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # it has just ended
-                children = {int(number) for number in listing.read_text().split()}
-                queue += children
-                found |= {child: began for child in children if (began := began_at(child))}
+        below = children(queue.pop())
+        queue += below
+        found |= {child: began for child in below if (began := began_at(child))}
     return found
 
 

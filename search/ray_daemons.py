@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from search.orphans import Processes, descendants, living
+from search.orphans import Processes, began_at, children, living
 
 NAMES = {"gcs_server", "raylet"}
 
@@ -12,15 +12,16 @@ class RayDaemons:
     """Those that this process has started until now."""
 
     def __init__(self) -> None:
-        below = descendants(os.getpid())
-        self._seen: Processes = {each: below[each] for each in below if _name(each) in NAMES}
-        self._names = {each: _name(each) for each in self._seen}
+        named = {each: _name(each) for each in children(os.getpid())}
+        self._names = {each: name for each, name in named.items() if name in NAMES}
+        began = {each: began_at(each) for each in self._names}
+        self._seen: Processes = {each: when for each, when in began.items() if when is not None}
 
     @property
     def lost(self) -> str | None:
         """The name of one that has ended; None where all live."""
         left = set(living(self._seen))
-        return next((name for each, name in self._names.items() if each not in left), None)
+        return next((self._names[each] for each in self._seen if each not in left), None)
 
 
 def _name(process: int) -> str:

@@ -135,3 +135,25 @@ def children(process: int) -> list[int]:
 
 def command_line(process: int) -> str:
     return Path(f"/proc/{process}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_was_begun_just_before_the_end(number: int) -> None:
+    """Also by a child that has ended itself meanwhile, so that nobody below the program has it."""
+    begin = (
+        'code = \'import subprocess as s; print(s.Popen(["sleep", "74"]).pid, flush=True)\'\n'
+        "    subprocess.run([sys.executable, '-c', code], start_new_session=True)\n"
+        "    time.sleep(60)"
+    )
+    program = start(begin)
+    folder, begun = told(program)
+    assert program.stdout is not None
+    late = int(program.stdout.readline())
+    os.kill(program.pid, number)
+    program.wait(timeout=10)
+    deadline = time.monotonic() + 8
+    while (living([*begun, late]) or folder.exists()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert living([*begun, late]) == []
+    assert not folder.exists()
+    program.stdout.close()
