@@ -36,9 +36,9 @@ class Interruption:
         return None if self._received is None else 128 + self._received
 
     def install(self) -> None:
-        """Takes the signals over, but for those that are ignored, as SIGHUP is below `nohup`."""
+        """Takes the signals over; below `nohup`, which has SIGHUP ignored, it stays ignored."""
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
 
     @contextlib.contextmanager

@@ -367,7 +367,9 @@ def _light(trial: FrozenTrial, costs: Sequence[str]) -> FrozenTrial:
     attributes = trial.user_attrs
     curve = attributes.get("curve", ())
     known = {CANDIDATE: attributes[CANDIDATE]}
-    if "latency" in attributes or "latency_ms" not in costs:
+    measured = "latency" in attributes or "latency_ms" not in costs
+    # Between the writes of a latency and of its milliseconds the driver may have been killed.
+    if measured and all(name in attributes for name in costs):
         known[COSTS] = [attributes[name] for name in costs]
     light = optuna.trial.create_trial(
         state=trial.state,

@@ -145,6 +145,22 @@ def test_a_signal_that_cannot_be_answered_ends_it_all_the_same(
     assert process.wait(timeout=10) == code
 
 
+def test_a_terminal_that_goes_ends_it_but_not_below_nohup() -> None:
+    for before, code, said in (("", 129, "interrupted"), ("trap '' HUP; ", 0, "went on")):
+        body = 'print("ready", flush=True); sys.stdin.readline(); print("went on")'
+        process = subprocess.Popen(
+            ["sh", "-c", f'{before}exec "$0" -c "$1"', sys.executable, PROGRAM.format(body=body)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        out, _ = process.communicate("go on\n", timeout=10)
+        assert (process.returncode, out.strip()) == (code, said)
+
+
 def test_without_a_signal_nothing_is_raised() -> None:
     interruption = Interruption()
     interruption.check()
