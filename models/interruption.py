@@ -41,6 +41,11 @@ class Interruption:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
 
+    @property
+    def pending(self) -> bool:
+        """Whether a signal waits, in the block of `library`."""
+        return bool(signal.sigpending() & set(SIGNALS))
+
     @contextlib.contextmanager
     def library(self) -> Iterator[None]:
         """For the import of a library that takes signals over: they wait, and are ours after it."""

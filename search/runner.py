@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +42,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from models.errors import ExecutorLostError, InputError, StorageError
-from models.interruption import Interruption
+from models.interruption import SIGNALS, Interruption
 from models.printable import one_line
 from search.driver import Driver, NoTask
 from search.ray_daemons import RayDaemons
@@ -50,6 +51,9 @@ from search.tasks import Assignment
 from trainers.environment import worker_environment
 from trainers.messages import Answer, Cause, Failed
 from trainers.quiet import Quiet
+
+# Ray is started where signals are blocked; its daemons are not to inherit that.
+os.register_at_fork(after_in_child=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS))
 
 OBJECT_STORE_BYTES = 100 * 2**20  # tasks and answers are small; images are memory-mapped files
 SCRATCH_BYTES = 32 * 2**20  # room for Ray's logs
@@ -76,14 +80,17 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption, scratc
     thread = threading.Thread(target=_run_ray, args=(bridge, search, scratch, ours), daemon=True)
     try:
         with interruption.shield():
-            thread.start()
-            while thread.is_alive() and not interruption.received and not bridge.lost_daemon:
-                thread.join(POLL_S)
-                interruption.install()  # Ray's part of this process has taken SIGTERM over
+            with interruption.library():  # Ray takes SIGTERM over as it starts
+                thread.start()
+                while not bridge.started.wait(POLL_S) and not interruption.pending:
+                    pass
+            lost = None
+            while not (lost or interruption.received or bridge.over.wait(POLL_S)):
+                lost = bridge.lost_daemon
             bridge.close()
-        if bridge.lost_daemon:
+        if lost:
             raise ExecutorLostError(
-                f"Ray's {bridge.lost_daemon} has ended (killed, crashed, out of memory?); every "
+                f"Ray's {lost} has ended (killed, crashed, out of memory?); every "
                 "trial goes on from its last epoch where the same command is given once more"
             )
         if bridge.error is not None:
@@ -94,14 +101,15 @@ def run(driver: Driver, search: SearchConfig, interruption: Interruption, scratc
         gc.freeze()
         if ours and ray.is_initialized() and not bridge.lost_daemon:
             _stop_ray()
+        bridge.done.set()
 
 
 def _run_ray(bridge: "_Bridge", search: SearchConfig, scratch: Path, start: bool) -> None:
     """Runs Ray and Ray Tune in a thread, so that no signal is ever raised inside them.
 
-    Ray takes SIGTERM over where it is started in the main thread. What is raised inside Ray Tune it
-    takes for a failure of its own and tidies up, which hangs if the same signal has ended its
-    daemons.
+    What is raised inside Ray Tune it takes for a failure of its own and tidies up, which hangs if
+    the same signal has ended its daemons. Signals are blocked here and in Ray's own threads, which
+    inherit that. The thread lasts until all is done: the kernel ends Ray's daemons with it.
     """
     try:
         Quiet().close()  # where its folder cannot be used, no worker could say so
@@ -111,10 +119,14 @@ def _run_ray(bridge: "_Bridge", search: SearchConfig, scratch: Path, start: bool
         if start:
             _start_ray(search, scratch)
             bridge.daemons = RayDaemons()
+        bridge.started.set()
         gpus = ray.cluster_resources().get("GPU", 0.0)
         _run_tune(bridge, search, worker_count(search, available_cores(), gpus), scratch)
     except BaseException as error:
         bridge.failed(error)
+    bridge.started.set()
+    bridge.over.set()
+    bridge.done.wait()
 
 
 def _stop_ray() -> None:
@@ -228,6 +240,7 @@ class _Bridge:
     def __init__(self, driver: Driver, interruption: Interruption) -> None:
         self.error: BaseException | None = None
         self.daemons: RayDaemons | None = None
+        self.started, self.over, self.done = (threading.Event() for _ in range(3))
         self._driver, self._interruption = driver, interruption
         self._numbers: dict[str, int] = {}
         self._lock = threading.Lock()
