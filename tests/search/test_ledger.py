@@ -131,7 +131,7 @@ def test_opened_again_it_is_the_same(space: Space, open_ledger: Open) -> None:
     for index in range(2):
         begin(space, ledger, candidate(space, index))
     ledger.measured(0, made_latency(2.0))
-    ledger.epoch(0, [epoch(1, 0.5)])
+    ledger.epoch(0, [epoch(number, 0.5) for number in (1, 2, 3)])
     ledger.complete(0)
     ledger.note("machine", {"cores": 2})
     again = open_ledger(make_space("search.trials=99"))
