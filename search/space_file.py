@@ -64,7 +64,7 @@ class Objectives(Section):
         "latency_ms",
     )
     max_params: PositiveInt | None = None
-    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    max_latency_ms: Annotated[float, Field(gt=0, le=1e9)] | None = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -133,7 +133,7 @@ class SearchConfig(Section):
     workers: Annotated[int, Field(ge=1, le=4096)] | None = None
     gpus_per_trial: Annotated[float, Field(ge=0, le=64), AfterValidator(_gpu_share)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    timeout_minutes: Annotated[float, Field(gt=0, le=1e9)] | None = None
     control_slot: str | None = None
 
     @model_validator(mode="after")
