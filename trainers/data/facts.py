@@ -36,13 +36,14 @@ class SplitFacts:
 class DataSetFacts:
     """One published data set of square colour images; `mean` and `deviation` are on a 0-1 scale.
 
+    `class_names`: in the order of the labels.
     The archive checksums only explain a damaged file: what decides is the check of the arrays, so
     a repacked archive with the same images is welcome.
     """
 
     name: str
     title: str
-    classes: int
+    class_names: tuple[str, ...]
     image_size: int
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]
@@ -50,6 +51,11 @@ class DataSetFacts:
     test: SplitFacts
     python_sha256: str
     npm_sha256: str
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.class_names)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,11 @@ def open_test(folder: Path, name: str = "cifar10") -> ImageSet:
     return _open(folder, DATA_SETS[name], DATA_SETS[name].test)
 
 
+def facts_of(name: str) -> DataSetFacts:
+    """What is known of a data set: its classes, sizes and checksums."""
+    return DATA_SETS[name]
+
+
 def cache_folder(name: str) -> Path:
     """`$XDG_CACHE_HOME` (else `~/.cache`) / attention-placement-search / `name`."""
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))

@@ -118,7 +118,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> SmallSet:
     """The small set, registered as cifar10."""
     train, train_facts = _part(FACTS.train, 10, seed=1)
     test, test_facts = _part(FACTS.test, 4, seed=2)
-    facts = replace(FACTS, classes=2, image_size=SIZE, train=train_facts, test=test_facts)
+    facts = replace(
+        FACTS, class_names=("odd", "even"), image_size=SIZE, train=train_facts, test=test_facts
+    )
     monkeypatch.setitem(store.DATA_SETS, "cifar10", facts)
     return SmallSet(facts, DecodedSet(train, test))
 
