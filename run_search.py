@@ -292,6 +292,7 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
     from rich.console import Console
 
     from reports.console import print_result
+    from reports.finalists import closing_lines
     from reports.study import Study
     from reports.warm_start import warning
     from reports.write import write_report
@@ -299,6 +300,8 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
     study = Study.of(ledger, folder)
     report = write_report(folder, study)
     print_result(Console(), ledger.trials(), ledger.objectives, report, validation_images)
+    for line in closing_lines(study):
+        print(line)
     doubt = warning(study)
     if doubt:
         print(doubt.replace("**", "").replace("`", ""))

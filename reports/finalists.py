@@ -1,220 +1,168 @@
-"""What the finalists' trainings show on the test split, and which differences are real.
+"""The finalists in words: what the test split says of the search's answer."""
 
-Whether a training hits an image depends on the seed, on the image and on both. So a mean over seeds
-and images has two errors, s²/n of the seeds' means and s²/N of the images' means, which are added:
-what belongs to both is counted twice, which makes intervals a little too wide (the two-way random
-effects model; Owen, "The pigeonhole bootstrap", 2007). Student's t has the degrees of freedom of
-Welch and Satterthwaite. Networks are compared pair by pair: same seed, same batches, same images.
-Of several comparisons the p-values are corrected by Holm (1979).
-"""
+from collections.abc import Sequence
 
-import enum
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from reports.evidence import LEVEL, Difference, Estimated, Final, Kind
+from reports.study import Study
+from reports.wording import UNKNOWN, code, code_cell, number_of, percent, points
 
-import numpy as np
-import numpy.typing as npt
-from scipy import stats
-
-from search.trial import Role, State, Trial
-
-LEVEL = 0.05
-FEWEST_SEEDS = 2  # of one nothing is known of another
-
-Hits = npt.NDArray[np.float64]
+NAMES = {
+    Kind.CANDIDATE: "",
+    Kind.BASELINE: "★ baseline",
+    Kind.CONTROL: "◆ control",
+    Kind.EQUAL_SIZE: "◇ as many parameters, no attention",
+}
+AGAINST = {
+    Kind.BASELINE: "the plain backbone",
+    Kind.CONTROL: "the control (an ordinary residual block)",
+    Kind.EQUAL_SIZE: "as many parameters without attention",
+}
 
 
-class Kind(enum.StrEnum):
-    """What a network is among the finalists."""
-
-    CANDIDATE = "candidate"
-    BASELINE = "baseline"
-    CONTROL = "control"
-    EQUAL_SIZE = "equal size"
+def verdicts(study: Study) -> list[str]:
+    """A sentence or two for each finalist: whether its gain is real, and whether attention's."""
+    return [_verdict(final, study.differences) for final in _candidates(study)]
 
 
-@dataclass(frozen=True)
-class Estimated:
-    """A mean with half its 95 % interval and the p-value of its being 0; fractions."""
-
-    value: float
-    half_width: float
-    p: float
-
-    @classmethod
-    def of(cls, hits: Hits) -> "Estimated":
-        """Of `[seeds, images]`, at least two by two."""
-        seeds, images = hits.shape
-        parts = (hits.mean(axis=1).var(ddof=1) / seeds, hits.mean(axis=0).var(ddof=1) / images)
-        value, error = float(hits.mean()), math.sqrt(sum(parts))
-        if error == 0:
-            return cls(value, 0.0, 1.0 if value == 0 else 0.0)
-        freedom = sum(parts) ** 2 / (parts[0] ** 2 / (seeds - 1) + parts[1] ** 2 / (images - 1))
-        half_width = float(stats.t.ppf(1 - LEVEL / 2, freedom)) * error
-        return cls(value, half_width, 2 * float(stats.t.sf(abs(value) / error, freedom)))
-
-
-@dataclass(frozen=True)
-class Final:
-    """A network and its trainings, by seed; `trial` is the search's that they are made for."""
-
-    kind: Kind
-    trial: Trial
-    runs: tuple[Trial, ...]
-
-    @property
-    def params(self) -> int:
-        """Trained parameters."""
-        return self.runs[0].params
-
-    @property
-    def title(self) -> str:
-        """What is placed in it."""
-        return self.runs[0].architecture.describe()
-
-    @cached_property
-    def accuracies(self) -> tuple[float, ...]:
-        """On the test split, by seed; fractions."""
-        return tuple(run.judged.accuracy for run in self.runs if run.judged)
-
-    @property
-    def mean(self) -> float:
-        """Of the accuracies."""
-        return float(np.mean(self.accuracies))
-
-    @property
-    def deviation(self) -> float | None:
-        """The seeds' standard deviation; None of one."""
-        return float(np.std(self.accuracies, ddof=1)) if len(self.runs) > 1 else None
-
-    @cached_property
-    def accuracy(self) -> Estimated | None:
-        """The mean with its interval, by seeds and images; None of one seed."""
-        return Estimated.of(hits(self.runs)) if len(self.runs) >= FEWEST_SEEDS else None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How much more accurate `final` is than `reference`, by the seeds that both have.
-
-    `p`: corrected for all comparisons of a study.
-    """
-
-    final: Final
-    reference: Final
-    seeds: tuple[int, ...]
-    gain: Estimated
-    p: float
-
-    @property
-    def real(self) -> bool:
-        """Whether it is more than noise, up or down."""
-        return self.p < LEVEL
-
-    @property
-    def won(self) -> bool:
-        """Whether it is a gain beyond noise."""
-        return self.real and self.gain.value > 0
-
-    @property
-    def lost(self) -> bool:
-        """Whether it is a loss beyond noise."""
-        return self.real and self.gain.value < 0
-
-
-def hits(runs: Iterable[Trial]) -> Hits:
-    """`[seeds, images]`: 1 where the image was labelled right."""
-    return np.array([run.judged.unpacked() for run in runs if run.judged], np.float64)
-
-
-def finals(finalists: Sequence[Trial], trials: Sequence[Trial]) -> list[Final]:
-    """The networks of the trainings that were judged, `trials` being those of the search.
-
-    Candidates come first, each before its control of equal size, then control and baseline. Of a
-    network that was trained for different numbers of epochs the last kind of training counts.
-    """
-    by_number = {trial.number: trial for trial in trials}
-    judged = [t for t in finalists if t.state is State.COMPLETE and t.judged and t.of in by_number]
-    if not judged:
-        return []
-    epochs, images = judged[-1].epochs, judged[-1].judged
-    groups: dict[str, list[Trial]] = {}
-    for run in judged:
-        if run.epochs == epochs and run.judged and images and run.judged.images == images.images:
-            groups.setdefault(run.architecture_id, []).append(run)
-    found = [_final(runs, by_number) for runs in groups.values()]
-    order = list(Kind)
-    return sorted(
-        found,
-        key=lambda final: (
-            final.kind in {Kind.BASELINE, Kind.CONTROL},
-            -order.index(final.kind) if final.kind in {Kind.BASELINE, Kind.CONTROL} else 0,
-            -(final.trial.val_accuracy or 0.0),
-            final.trial.number,
-            order.index(final.kind),
-        ),
-    )
-
-
-def _final(runs: Sequence[Trial], trials: dict[int, Trial]) -> Final:
-    trial = trials[runs[0].of if runs[0].of is not None else -1]
-    kind = Kind.EQUAL_SIZE
-    if runs[0].architecture == trial.architecture:
-        kind = Kind(trial.role.value) if trial.role is not Role.CANDIDATE else Kind.CANDIDATE
-    by_seed = {run.seed: run for run in runs}
-    return Final(kind, trial, tuple(by_seed[seed] for seed in sorted(by_seed, key=int_of)))
-
-
-def int_of(seed: int | None) -> int:
-    """Finalists have a seed."""
-    return -1 if seed is None else seed
-
-
-def differences(found: Sequence[Final]) -> list[Difference]:
-    """Every candidate against the baseline, its control of equal size and the control.
-
-    Only by seeds that both were trained with, of which there must be two.
-    """
-    pairs = [
-        (final, reference)
-        for final in found
-        if final.kind is Kind.CANDIDATE
-        for reference in _references(final, found)
+def finalists(study: Study) -> list[str]:
+    """The section's lines in Markdown."""
+    some = study.finals[0]
+    judged = some.runs[0].judged
+    images = judged.images if judged else 0
+    seeds = sorted({run.seed for final in study.finals for run in final.runs if run.seed})
+    lines = [
+        f"The best of the front, and what they are compared with, were trained again: "
+        f"{number_of(some.runs[0].epochs, 'epoch')}, seeds {_listed(seeds)}, none of which the "
+        f"search used, and judged once each by the {images:,} images of the test split, which "
+        "nothing before had seen. The same seed means the same batches, so networks are compared "
+        "pair by pair.",
+        "",
+        "| trial | network | parameters | seeds | test accuracy | 95 % interval | sd of seeds |",
+        "|---:|---|---:|---:|---:|---|---:|",
+        *(_row(final) for final in study.finals),
     ]
-    compared = [(a, b, _common(a, b)) for a, b in pairs]
-    compared = [each for each in compared if len(each[2]) >= FEWEST_SEEDS]
-    gains = [
-        Estimated.of(hits(_with(a, seeds)) - hits(_with(b, seeds))) for a, b, seeds in compared
+    if study.differences:
+        lines += [
+            *("", "| trial | against | gain (points) | 95 % interval | p | p, corrected | |"),
+            "|---:|---|---:|---|---:|---:|---|",
+            *(_difference_row(each) for each in study.differences),
+        ]
+    return [*lines, "", *_how(study)]
+
+
+def closing_lines(study: Study) -> list[str]:
+    """For the terminal, a line each."""
+    return [_in_a_line(final, study.differences) for final in _candidates(study)]
+
+
+def _in_a_line(final: Final, differences: Sequence[Difference]) -> str:
+    """`Trial 7 on the test split: 62.31 % ± 0.80 (3 seeds); …`."""
+    accuracy = final.accuracy
+    interval = f" ± {100 * accuracy.half_width:.2f}" if accuracy else ""
+    text = f"Trial {final.trial.number} on the test split: {percent(final.mean)}{interval}"
+    text += f" ({number_of(len(final.runs), 'seed')})"
+    parts = [
+        f"{_gain(each.gain)} points against {AGAINST[each.reference.kind]}: {word(each)}"
+        for each in differences
+        if each.final is final
     ]
-    corrected = holm([gain.p for gain in gains])
-    return [
-        Difference(a, b, seeds, gain, p)
-        for (a, b, seeds), gain, p in zip(compared, gains, corrected, strict=True)
+    return "; ".join([text, *parts])
+
+
+def word(difference: Difference) -> str:
+    """`a real gain`, `a real loss` or `within noise`."""
+    if not difference.real:
+        return "within noise"
+    return "a real gain" if difference.won else "a real loss"
+
+
+def _candidates(study: Study) -> list[Final]:
+    return [final for final in study.finals if final.kind is Kind.CANDIDATE]
+
+
+def _verdict(final: Final, differences: Sequence[Difference]) -> str:
+    mine = {each.reference.kind: each for each in differences if each.final is final}
+    who = f"Trial {final.trial.number} ({code(final.title)})"
+    base, twin = mine.get(Kind.BASELINE), mine.get(Kind.EQUAL_SIZE)
+    accuracy = f"reaches {percent(final.mean)} on the test split"
+    if base is None:
+        return f"{who} {accuracy}; too few seeds to compare it."
+    gained = f"{who} {accuracy}, {_gain(base.gain)} points against the plain backbone"
+    if not base.real:
+        return f"{gained}: **within noise**, so this study shows no gain of it."
+    if base.lost:
+        return f"{gained}: **a real loss**."
+    return f"{gained}: **a real gain** (p = {_p(base.p)} corrected). {_whose(twin)}"
+
+
+def _whose(twin: Difference | None) -> str:
+    """Of a real gain: attention's, or that of parameters."""
+    if twin is None:
+        return "It adds so few parameters that there is no control of its size."
+    against = f"{_gain(twin.gain)} points against as many parameters without attention"
+    if twin.won:
+        return f"It is the attention's: {against}, a real gain too."
+    if twin.lost:
+        return f"But it is not the attention's: {against}, a real loss."
+    return f"Whether it is the attention's is not shown: {against}, within noise."
+
+
+def _row(final: Final) -> str:
+    name = NAMES[final.kind]
+    title = code_cell(final.title)
+    accuracy = final.accuracy
+    cells = [
+        str(final.trial.number),
+        f"{name}: {title}" if name else title,
+        f"{final.params:,}",
+        str(len(final.runs)),
+        percent(final.mean),
+        UNKNOWN if accuracy is None else _interval(accuracy, sign=False),
+        UNKNOWN if final.deviation is None else f"{100 * final.deviation:.2f}",
     ]
+    return f"| {' | '.join(cells)} |"
 
 
-def _references(final: Final, found: Sequence[Final]) -> list[Final]:
-    twins = [f for f in found if f.kind is Kind.EQUAL_SIZE and f.trial.number == final.trial.number]
-    shared = {kind: [f for f in found if f.kind is kind] for kind in (Kind.BASELINE, Kind.CONTROL)}
-    return [*shared[Kind.BASELINE], *twins, *shared[Kind.CONTROL]]
+def _difference_row(each: Difference) -> str:
+    against = f"{AGAINST[each.reference.kind]}, {number_of(len(each.seeds), 'pair')}"
+    numbers = (_gain(each.gain), _interval(each.gain), _p(each.gain.p), _p(each.p))
+    cells = [str(each.final.trial.number), against, *numbers, word(each)]
+    return f"| {' | '.join(cells)} |"
 
 
-def _common(a: Final, b: Final) -> tuple[int, ...]:
-    both = {run.seed for run in a.runs} & {run.seed for run in b.runs}
-    return tuple(sorted(map(int_of, both)))
+def _how(study: Study) -> list[str]:
+    """How intervals and p-values come about, and what could have been seen at all."""
+    widest = max((each.gain.half_width for each in study.differences), default=None)
+    lines = [
+        "Intervals and p-values hold both, other seeds and other test images (two-way random "
+        f"effects, Student's t); p-values are corrected by Holm for the {len(study.differences)} "
+        f"comparisons, and a difference is called real below {LEVEL:g}.",
+    ]
+    if widest is not None:
+        lines[0] += (
+            f" Differences of less than about {100 * widest:.1f} points could not have been told "
+            "from noise here; more seeds (`--seeds`) tell smaller ones."
+        )
+    failed = [run for run in study.finalists if run.state == "failed"]
+    if failed:
+        lines.append(f"{number_of(len(failed), 'training')} of finalists failed; see trials.csv.")
+    return lines
 
 
-def _with(final: Final, seeds: Sequence[int]) -> list[Trial]:
-    return [run for run in final.runs if run.seed in seeds]
+def _gain(gain: Estimated) -> str:
+    return f"{points(gain.value)} ± {100 * gain.half_width:.2f}"
 
 
-def holm(ps: Sequence[float]) -> list[float]:
-    """The p-values, corrected so that in 19 of 20 studies no difference is wrongly called real."""
-    corrected = [0.0] * len(ps)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
-        highest = max(highest, min(1.0, (len(ps) - rank) * ps[index]))
-        corrected[index] = highest
-    return corrected
+def _interval(estimated: Estimated, *, sign: bool = True) -> str:
+    low, high = estimated.value - estimated.half_width, estimated.value + estimated.half_width
+    return f"{points(low)} to {points(high)}" if sign else f"{100 * low:.2f} to {100 * high:.2f}"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
