@@ -84,7 +84,7 @@ def _of_recipe(document: Document) -> Document:
     """The architecture of a recipe (`trainers.recipe`), which is not models' to read."""
     if "recipe" not in document.values:
         return document
-    known = {
+    known: dict[str, object] = {
         key: document.values[key] for key in ("backbone", "placements") if key in document.values
     }
     data, places = document.values.get("data"), dict(document.places)

@@ -242,7 +242,7 @@ def _header(source: Source, pick: Pick, path: Path) -> Iterator[str]:
     yield "#"
     yield f"#   python -m trainers {printable(str(path))}"
     yield "#"
-    yield f"# The recipe is the search's, but for all training images, and at least {EPOCHS} epochs."
+    yield f"# The recipe is the search's, with all training images and at least {EPOCHS} epochs."
     yield "# Any key can be changed here, or by -o."
     if training.get("start") == BASELINE:
         yield "# The search's candidates inherited weights; this training begins from scratch."

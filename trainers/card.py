@@ -139,7 +139,8 @@ def _over_seeds(values: Sequence[float]) -> dict[str, Any]:
     if len(values) > 1:
         deviation = stdev(values)
         half = float(stdtrit(len(values) - 1, 0.975)) * deviation / math.sqrt(len(values))
-        found |= {"deviation": deviation, "interval": [fmean(values) - half, fmean(values) + half]}
+        low, high = max(0.0, fmean(values) - half), min(1.0, fmean(values) + half)
+        found |= {"deviation": deviation, "interval": [low, high]}
     return found
 
 

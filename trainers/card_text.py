@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from models.printable import printable
+from trainers.recipe import to_yaml
 
 USE = """\
 ```
@@ -174,10 +175,11 @@ def _recipe(facts: Mapping[str, Any]) -> Iterator[str]:
     patience = around["patience"]
     early = f"; ends after {patience} epochs without a better one" if patience else ""
     yield f"Kept are the {weights} of the epoch {keep}{early}."
-    yield from ("", "| key | value |", "|---|---|")
-    for section in ("data", "training"):
-        for key, value in recipe[section].items():
-            yield f"| {section}.{key} | {prose(str(value))} |"
+    written = {key: value for key, value in recipe.items() if key != "study"}
+    if recipe["training"]["start"] == "scratch":
+        training = {k: v for k, v in recipe["training"].items() if k != "warm"}
+        written["training"] = training
+    yield from ("", "```yaml", to_yaml(written).rstrip(), "```")
 
 
 def _made(facts: Mapping[str, Any]) -> Iterator[str]:

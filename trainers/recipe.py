@@ -58,7 +58,6 @@ class Origin(Section):
     name: str
     trial: int
     pick: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    id: str = ""
     architecture_id: str = ""
     val_accuracy: float | None = None
     validation_images: int | None = None
