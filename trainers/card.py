@@ -233,7 +233,7 @@ def read_card(folder: Path) -> Card | None:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
         raise InputError(f"{path}: {one_line(where, 80)}: {first['msg']}; {_ANEW}") from None
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: {one_line(str(error), 200)}; {_ANEW}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
@@ -248,7 +248,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         raise ValueError(f"more than {MAX_BYTES:,} bytes are no card")
     value = json.loads(data)
     if not isinstance(value, dict):
-        raise TypeError("holds no card") from None
+        raise TypeError("holds no card")
     if value.get("card") != VERSION:
         found = one_line(repr(value.get("card")), 40)
         raise ValueError(f"is a card of version {found}; this program reads {VERSION}")
