@@ -71,7 +71,7 @@ class Picked(Protocol):
 def write_picks(run_folder: Path, study: Picked) -> list[Path]:
     """Writes a recipe for each pick of the study's front; returns their files.
 
-    Raises StorageError where files cannot be written, or the study's values are no recipe's.
+    Raises StorageError where files cannot be written.
     """
     root = run_folder / FOLDER
     baselines = (t for t in study.trials if t.role is Role.BASELINE and t.state is State.COMPLETE)
@@ -82,18 +82,25 @@ def write_picks(run_folder: Path, study: Picked) -> list[Path]:
         return []
     try:
         root.mkdir(parents=True, exist_ok=True)
-        folders = {label: _place(root, label, chosen.get(label)) for label in Label}
-        written = {
-            label: _write(folder, source, chosen[label])
-            for label, folder in folders.items()
-            if folder is not None
-        }
-        with replacing(root / INDEX) as path:
-            path.write_text(_index(source, chosen, written), encoding="utf-8")
+        return _written(root, source, chosen)
     except OSError as error:
         raise StorageError(f"{root}: the picks cannot be written: {error}") from error
+
+
+def _written(root: Path, source: Source, chosen: Mapping[Label, Pick]) -> list[Path]:
+    """The recipes' files; none where the study has values that no recipe can have."""
+    written, wrong = {}, ""
+    try:
+        for pick in chosen.values():
+            recipe_text(source, pick, root)
+        folders = {label: _place(root, label, chosen.get(label)) for label in Label}
+        for label, folder in folders.items():
+            if folder is not None:
+                written[label] = _write(folder, source, chosen[label])
     except (ValidationError, KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{root}: no recipe can be written: {one_line(str(error))}") from error
+        wrong = one_line(str(error))  # of another version, perhaps: its report can be read anyway
+    with replacing(root / INDEX) as path:
+        path.write_text(_index(source, chosen, written, wrong), encoding="utf-8")
     return list(written.values())
 
 
@@ -255,17 +262,19 @@ def _numbers(trial: Trial) -> str:
     return f"{text}{trial.macs:,} MACs{latency}"
 
 
-def _index(source: Source, chosen: Mapping[Label, Pick], written: Mapping[Label, Path]) -> str:
+def _index(
+    source: Source, chosen: Mapping[Label, Pick], written: Mapping[Label, Path], wrong: str
+) -> str:
     lines = [f"# Picks of the study {printable(source.name)}", ""]
-    if not chosen:
+    if wrong:
+        lines += [f"No recipe can be written of this study: {wrong}", ""]
+    elif not chosen:
         lines += ["No candidate is on the front: there is nothing to pick.", ""]
     for label, path in written.items():
         trial = chosen[label].trial
         also = ", ".join(str(each) for each in chosen[label].labels)
-        lines += [
-            f"- [{path.parent.name}]({path.parent.name}/{FILE}) ({also}): trial {trial.number}, "
-            f"{_numbers(trial)}"
-        ]
+        where = f"[{path.parent.name}]({path.parent.name}/{FILE})"
+        lines.append(f"- {where} ({also}): trial {trial.number}, {_numbers(trial)}")
     lines += [
         "",
         f"`python -m trainers FOLDER/{FILE}` trains one fully, judges it on the test split and",

@@ -11,7 +11,8 @@ from filelock import FileLock, Timeout
 from models.architecture import Architecture
 from models.errors import InputError, StudyBusyError
 from models.explicit import read_placements, read_plan
-from models.printable import one_line
+from models.printable import one_line, printable
+from models.whole_file import replacing
 from models.yaml_input import Document, validate
 from trainers import card
 from trainers.config import SCRATCH
@@ -124,6 +125,7 @@ def _refuse_others(folder: Path, name: str) -> None:
 def locked(folder: Path, holder: str) -> Iterator[None]:
     """Holds the folder of trainings. Raises StudyBusyError, naming who holds it."""
     with storing(folder):
+        _refuse_links(folder)
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
         try:
@@ -131,11 +133,21 @@ def locked(folder: Path, holder: str) -> Iterator[None]:
         except Timeout:
             raise StudyBusyError(_in_use(folder)) from None
     try:
-        with storing(folder):
-            (folder / HOLDER).write_text(holder, "utf-8")
+        with storing(folder), replacing(folder / HOLDER) as path:
+            path.write_text(holder, "utf-8")
         yield
     finally:
         lock.release()
+
+
+def _refuse_links(folder: Path) -> None:
+    """The folder may be anybody's, and what is written there must not land elsewhere."""
+    for path in (folder, *folder.rglob("*")):
+        if path.is_symlink():
+            raise InputError(
+                f"{printable(str(path))} is a symbolic link; a folder of trainings may hold only "
+                "files and folders: remove it"
+            )
 
 
 def _in_use(folder: Path) -> str:

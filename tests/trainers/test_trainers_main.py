@@ -222,6 +222,21 @@ def test_a_second_one_is_sent_away(program: Program) -> None:
     assert r"in use by process 7 on \x1b[2Jhere" in err
 
 
+@pytest.mark.parametrize("place", ["training", "training/lock", "training/lock.holder"])
+def test_links_in_a_folder_from_somebody_else_are_refused(
+    program: Program, tmp_path: Path, place: str
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    path = program.folder / place
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(mine)
+    code, _, err = program()
+    assert code == 2
+    assert f"{path} is a symbolic link" in err
+    assert list(mine.iterdir()) == []
+
+
 def test_two_recipes_do_not_share_a_folder(program: Program) -> None:
     program()
     (program.folder / "other.yaml").write_text(RECIPE)
