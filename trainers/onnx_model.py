@@ -13,6 +13,7 @@ import numpy as np
 from models.errors import StorageError
 from models.printable import one_line
 from trainers.engine import Answers, Images
+from trainers.onnx_limits import inexpressible
 
 NEEDED = ("paddle2onnx", "onnx", "onnxruntime")
 HOW_TO_GET = "pip install 'attention-placement-search[onnx]' (paddle2onnx and onnxruntime)"
@@ -35,6 +36,9 @@ def convert(model: Path, target: Path, notes: Mapping[str, str]) -> None:
     `notes` are written into it. In another process: paddle2onnx ends the one it runs in at an
     operation it does not know. Raises ConversionError, and StorageError for a full disk.
     """
+    reason = inexpressible(model.with_name(f"{model.name}.json"))
+    if reason is not None:
+        raise ConversionError(reason)
     words = [sys.executable, "-W", "ignore", "-m", "trainers.onnx_conversion"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:

@@ -16,6 +16,7 @@ from models.errors import StorageError
 from trainers import exported, onnx_model
 from trainers.engine import Images, open_exported
 from trainers.exported import INFERENCE, MODEL, ONNX, ONNX_FILE, WEIGHTS, export_forms
+from trainers.onnx_limits import inexpressible
 from trainers.parity import (
     TOLERANCE,
     ParityError,
@@ -29,7 +30,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "bridge": {"reduction": 4},
     "cbam": {"reduction": 4},
     "coord": {"reduction": 4},
-    "fca": {"reduction": 4, "frequencies": "top4", "dct_size": 7},
+    "fca": {"reduction": 4, "frequencies": "top4", "dct_size": 8},
     "gc": {"ratio": 0.25, "fusion": "mul+add"},
     "nonlocal": {"scale": True},
     "ortho": {"reduction": 4},
@@ -68,7 +69,7 @@ def blocks() -> dict[str, Block]:
 
 
 def fits(block: Block) -> bool:
-    return refuse_at(SLOT, block, plan(Architecture(Backbone(width=0.25)), 16)) is None
+    return refuse_at(SLOT, block, plan(Architecture(Backbone(width=0.25)), 32)) is None
 
 
 @pytest.mark.slow
@@ -79,14 +80,14 @@ def fits(block: Block) -> bool:
 def test_every_block_in_every_form(block: Block, tmp_path: Path) -> None:
     """Trained, as far as the network cares: its values are none that layers begin with."""
     placed = (Placement(SLOT, block),)
-    network = build(Architecture(Backbone(width=0.25), placed), 16, seed=0)
+    network = build(Architecture(Backbone(width=0.25), placed), 32, seed=0)
     stir(network)
-    made = export_forms(network, images(4, 16), tmp_path, {})
+    made = export_forms(network, images(4, 32), tmp_path, {})
     assert made.no_onnx is None
     assert made.parity.keys() == {INFERENCE, ONNX}
     assert max(made.parity.values()) <= TOLERANCE
-    found = onnx_model.open_onnx(tmp_path / ONNX_FILE)(images(7, 16, seed=3))
-    expected = exported.answers_of(network)(images(7, 16, seed=3))
+    found = onnx_model.open_onnx(tmp_path / ONNX_FILE)(images(7, 32, seed=3))
+    expected = exported.answers_of(network)(images(7, 32, seed=3))
     assert difference(found, expected) <= TOLERANCE
 
 
@@ -205,6 +206,30 @@ def test_an_onnx_model_that_cannot_be_run_is_left_out_with_the_reason(
     assert made.no_onnx is not None
     assert made.no_onnx.startswith("ONNX Runtime cannot run it")
     assert not (tmp_path / ONNX_FILE).exists()
+
+
+@needs_onnx
+@pytest.mark.parametrize(("dct_size", "expressible"), [(8, True), (7, False), (32, False)])
+def test_adaptive_pooling_is_expressed_where_its_windows_are_equal(
+    tmp_path: Path, dct_size: int, expressible: bool
+) -> None:
+    """A map of 16 × 16: paddle2onnx would write other numbers for 7 × 7, in silence."""
+    fca = make_block("fca", {"reduction": 4, "frequencies": "top4", "dct_size": dct_size})
+    placed = Placement(Slot(1, 1, "before_add"), fca)
+    network = build(Architecture(Backbone(width=0.25), (placed,)), 16, seed=0)
+    made = export_forms(network, images(4, 16), tmp_path, {})
+    assert (made.no_onnx is None) == expressible == (tmp_path / ONNX_FILE).is_file()
+    if made.no_onnx is not None:
+        assert made.no_onnx == (
+            "FrequencyChannelAttention pools adaptively from 16 × 16 to "
+            f"{dct_size} × {dct_size}, in windows of several sizes, which ONNX does not have"
+        )
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"program": {"regions": [{"blocks": [1]}]}}'])
+def test_a_program_of_another_version_is_not_judged(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model.json").write_text(text)
+    assert inexpressible(tmp_path / "model.json") is None
 
 
 @needs_onnx
