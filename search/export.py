@@ -1,8 +1,9 @@
 """The picks of a study as recipes, each in a folder of its own: `runs/STUDY/export/most-accurate`.
 
-A folder is called by what its pick is the best in. When another trial takes that place, one that
-nobody has touched makes room; one in which somebody has trained, or changed the recipe, is kept
-under a name with its trial's number, and gets its place back when its trial does.
+The plain backbone has one too, `baseline`: what a gain is worth is seen beside it. A folder is
+called by what its pick is the best in. When another trial takes that place, one that nobody has
+touched makes room; one in which somebody has trained, or changed the recipe, is kept under a name
+with its trial's number, and gets its place back when its trial does.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from models.errors import InputError, StorageError
 from models.printable import one_line, printable
 from models.whole_file import replacing
 from models.yaml_input import read_yaml
-from search.picks import Label, Pick, picks
+from search.picks import Label, picks
 from search.trial import Role, State, Trial
 from trainers.config import BASELINE, SCRATCH, DataConfig, TrainingConfig
 from trainers.messages import Start
@@ -33,7 +34,10 @@ EPOCHS = 30
 """A full training's, where the search's were fewer."""
 LOCK = Path("training") / "lock"
 
+BASE = "baseline"
+NAMES = (*Label, BASE)
 _TITLES = {
+    BASE: "the plain backbone",
     Label.MOST_ACCURATE: "the most accurate",
     Label.SMALLEST: "the smallest above the baseline",
     Label.FASTEST: "the fastest above the baseline",
@@ -51,6 +55,14 @@ class Source:
     data: Mapping[str, Any]
     start: Start | None
     baseline: Trial | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A trial that gets a recipe, and all that it is the best in, or `baseline`."""
+
+    trial: Trial
+    labels: tuple[str, ...]
 
 
 class Picked(Protocol):
@@ -77,7 +89,10 @@ def write_picks(run_folder: Path, study: Picked) -> list[Path]:
     baselines = (t for t in study.trials if t.role is Role.BASELINE and t.state is State.COMPLETE)
     name, baseline = run_folder.resolve().name, next(baselines, None)
     source = Source(name, study.space, study.data, study.start, baseline)
-    chosen = {pick.labels[0]: pick for pick in picks(study.trials, study.objectives)}
+    found = picks(study.trials, study.objectives)
+    chosen = {str(pick.labels[0]): Chosen(pick.trial, pick.labels) for pick in found}
+    if baseline is not None:
+        chosen[BASE] = Chosen(baseline, (BASE,))
     if not chosen and not root.exists():
         return []
     try:
@@ -87,16 +102,16 @@ def write_picks(run_folder: Path, study: Picked) -> list[Path]:
         raise StorageError(f"{root}: the picks cannot be written: {error}") from error
 
 
-def _written(root: Path, source: Source, chosen: Mapping[Label, Pick]) -> list[Path]:
+def _written(root: Path, source: Source, chosen: Mapping[str, Chosen]) -> list[Path]:
     """The recipes' files; none where the study has values that no recipe can have."""
     written, wrong = {}, ""
     try:
         for pick in chosen.values():
             recipe_text(source, pick, root)
-        folders = {label: _place(root, label, chosen.get(label)) for label in Label}
-        for label, folder in folders.items():
+        folders = {name: _place(root, name, chosen.get(name)) for name in NAMES}
+        for name, folder in folders.items():
             if folder is not None:
-                written[label] = _write(folder, source, chosen[label])
+                written[name] = _write(folder, source, chosen[name])
     except (ValidationError, KeyError, TypeError, ValueError) as error:
         wrong = one_line(str(error))  # of another version, perhaps: its report can be read anyway
     with replacing(root / INDEX) as path:
@@ -104,16 +119,16 @@ def _written(root: Path, source: Source, chosen: Mapping[Label, Pick]) -> list[P
     return list(written.values())
 
 
-def _place(root: Path, label: Label, pick: Pick | None) -> Path | None:
-    """The folder for the pick with this label, free of any other trial's; None without a pick."""
-    place, holder = root / label, _trial_in(root / label)
+def _place(root: Path, name: str, pick: Chosen | None) -> Path | None:
+    """The folder for the pick of this name, free of any other trial's; None without a pick."""
+    place, holder = root / name, _trial_in(root / name)
     if place.is_dir() and (pick is None or holder != pick.trial.number):
         if _in_use(place):
-            return None if pick is None else root / f"{label}-trial-{pick.trial.number}"
+            return None if pick is None else root / f"{name}-trial-{pick.trial.number}"
         _clear(place, holder)
     if pick is None:
         return None
-    kept = root / f"{label}-trial-{pick.trial.number}"
+    kept = root / f"{name}-trial-{pick.trial.number}"
     if kept.is_dir() and not place.exists() and not _in_use(kept):
         kept.rename(place)
     return place
@@ -162,7 +177,7 @@ def _in_use(folder: Path) -> bool:
         return True
 
 
-def _write(folder: Path, source: Source, pick: Pick) -> Path:
+def _write(folder: Path, source: Source, pick: Chosen) -> Path:
     """The pick's recipe in `folder`, as it is where somebody has begun to work with it."""
     path = folder / FILE
     if folder.is_dir() and path.exists() and _is_touched(folder):
@@ -173,7 +188,7 @@ def _write(folder: Path, source: Source, pick: Pick) -> Path:
     return path
 
 
-def recipe_text(source: Source, pick: Pick, path: Path) -> str:
+def recipe_text(source: Source, pick: Chosen, path: Path) -> str:
     """The recipe of a pick as YAML, `path` where it will lie.
 
     Raises ValidationError, or another ValueError, for a study of values that no recipe can have.
@@ -181,7 +196,7 @@ def recipe_text(source: Source, pick: Pick, path: Path) -> str:
     return "\n".join([*_header(source, pick, path), "", to_yaml(_values(source, pick))])
 
 
-def _values(source: Source, pick: Pick) -> dict[str, Any]:
+def _values(source: Source, pick: Chosen) -> dict[str, Any]:
     trial, space = pick.trial, source.space
     training = _training(source)
     data = DataConfig.model_validate({**space["data"], "train_images": None} | _path(source))
@@ -231,7 +246,7 @@ def _path(source: Source) -> dict[str, str]:
     return {"path": path} if isinstance(path, str) else {}
 
 
-def _header(source: Source, pick: Pick, path: Path) -> Iterator[str]:
+def _header(source: Source, pick: Chosen, path: Path) -> Iterator[str]:
     trial, training = pick.trial, source.space["training"]
     first, *others = (_TITLES[label] for label in pick.labels)
     also = f"; also {', '.join(others)}" if others else ""
@@ -242,7 +257,7 @@ def _header(source: Source, pick: Pick, path: Path) -> Iterator[str]:
     seen = f"{images:,} images" if isinstance(images, int) else "all training images"
     yield f"# In the search, after {trial.epochs} epochs of {seen}:"
     yield f"#   {_numbers(trial)}"
-    if source.baseline is not None:
+    if source.baseline not in {None, trial}:
         yield f"#   the plain backbone: {_numbers(source.baseline)}"
     yield "#"
     yield "# Train it fully, have it judged on the test split, and export it (docs/export.md):"
@@ -263,16 +278,16 @@ def _numbers(trial: Trial) -> str:
 
 
 def _index(
-    source: Source, chosen: Mapping[Label, Pick], written: Mapping[Label, Path], wrong: str
+    source: Source, chosen: Mapping[str, Chosen], written: Mapping[str, Path], wrong: str
 ) -> str:
     lines = [f"# Picks of the study {printable(source.name)}", ""]
     if wrong:
         lines += [f"No recipe can be written of this study: {wrong}", ""]
-    elif not chosen:
+    elif not chosen.keys() - {BASE}:
         lines += ["No candidate is on the front: there is nothing to pick.", ""]
-    for label, path in written.items():
-        trial = chosen[label].trial
-        also = ", ".join(str(each) for each in chosen[label].labels)
+    for name, path in written.items():
+        trial = chosen[name].trial
+        also = ", ".join(str(each) for each in chosen[name].labels)
         where = f"[{path.parent.name}]({path.parent.name}/{FILE})"
         lines.append(f"- {where} ({also}): trial {trial.number}, {_numbers(trial)}")
     lines += [

@@ -42,7 +42,8 @@ def _sizes(operation: Mapping[str, Any]) -> Sizes:
 
 
 def _uneven(operation: Mapping[str, Any], sizes: Sizes) -> str | None:
-    attributes = {each["N"]: each["AT"].get("D") for each in operation.get("A", ()) if "N" in each}
+    named = (each for each in operation.get("A", ()) if isinstance(each, dict))  # not parameters'
+    attributes = {each["N"]: each["AT"].get("D") for each in named}
     if attributes.get("adaptive") is not True:
         return None
     given = sizes[operation["I"][0]["%"]][-2:]

@@ -57,9 +57,11 @@ def run(tmp_path: Path) -> Path:
 
 
 def write(run: Path, *trials: Trial, **given: Any) -> dict[str, int]:
-    """Writes the picks: folder → number of the trial whose recipe lies there."""
+    """Writes the picks: folder → number of the trial whose recipe it has; not the baseline."""
     write_picks(run, Study((BASELINE, *trials), **given))
-    return lying(run)
+    found = lying(run)
+    assert found.pop("baseline", 0) == 0
+    return found
 
 
 def lying(run: Path) -> dict[str, int]:
@@ -112,8 +114,17 @@ def test_the_header_says_where_it_comes_from_and_what_to_do(run: Path) -> None:
     assert any("the plain backbone: 80.00 %" in line for line in header)
 
 
-def test_no_front_no_folder(run: Path) -> None:
-    assert write(run) == {}
+def test_the_baseline_has_a_recipe_too(run: Path) -> None:
+    write_picks(run, Study((BASELINE,)))
+    assert lying(run) == {"baseline": 0}
+    path = run / FOLDER / "baseline" / FILE
+    assert read_recipe(read_recipe_file(path))[1] == BASELINE.architecture
+    assert path.read_text().startswith("# Of the study mine, the plain backbone: trial 0.")
+    assert "No candidate is on the front" in (run / FOLDER / INDEX).read_text()
+
+
+def test_no_trial_no_folder(run: Path) -> None:
+    write_picks(run, Study(()))
     assert not (run / FOLDER).exists()
 
 
