@@ -150,7 +150,7 @@ def proportion_interval(share: float, count: int) -> tuple[float, float]:
     middle = (share + square / (2 * count)) / (1 + square / count)
     half = share * (1 - share) / count + square / (4 * count**2)
     half = _Z_95 * math.sqrt(max(0.0, half)) / (1 + square / count)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def _speed(speeds: Speeds) -> dict[str, Any]:
