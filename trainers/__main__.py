@@ -74,6 +74,7 @@ def _parse(words: list[str]) -> argparse.Namespace:
 
 
 def _run(given: argparse.Namespace, interruption: Interruption) -> None:
+    os.umask(os.umask(0o022) | 0o022)  # whatever else is asked for, nobody else writes here
     recipe = given.recipe / FILE if given.recipe.is_dir() else given.recipe
     _set_environment(given.threads)
     if given.predict:

@@ -15,7 +15,7 @@ from trainers.full_training import SeedResult
 from trainers.messages import EpochResult
 from trainers.prediction import Labelled, Unlabelled
 
-SHOWN = 3  # classes beside the first one
+SHOWN = 2  # classes beside the first one
 
 
 def write_line(stream: TextIO, line: str) -> None:
@@ -181,6 +181,7 @@ def _show_rows(answers: Sequence[Labelled], stream: TextIO) -> None:
             write_line(stream, " | ".join(row))
         return
     table = Table("image", "label", "probability", "else")
+    table.columns[0].overflow = "fold"
     table.columns[2].justify = "right"
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))

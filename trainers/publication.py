@@ -39,7 +39,6 @@ def publish(
             shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix=".export-", dir=weights.parent))
         try:
-            made.chmod(0o755)
             _make(trained, weights, made, recipe.name, say)
             _move(made, folder)
         finally:

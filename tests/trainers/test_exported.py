@@ -179,6 +179,7 @@ def test_an_inference_model_of_other_values_is_refused(
         export_forms(build(thin(SE), 8, seed=0), images(4), tmp_path, {})
 
 
+@pytest.mark.slow
 @needs_onnx
 def test_an_onnx_model_of_other_values_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

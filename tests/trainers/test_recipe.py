@@ -1,5 +1,6 @@
 """Recipes: what is written is read back the same, and what is wrong is said with line and key."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,24 @@ def recipe(*overrides: str) -> RecipeFile:
     document = parse_yaml(RECIPE, "x")
     override(document, overrides)
     return validate(document, RecipeFile)
+
+
+PIECES = st.sampled_from([*RECIPE.splitlines(keepends=True), "recipe: 1\n", "  ", "{", "]", ": ",
+                          "- a\n", "training: {epochs: 1e9}\n", "\x00", "é", "null\n"])  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12) | st.lists(st.text(max_size=5), max_size=5))
+def test_any_text_is_a_recipe_or_refused_in_words(pieces: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "recipe.yaml"
+        path.write_text("".join(pieces), "utf-8", "surrogatepass", "\n")
+        try:
+            found, architecture = read_recipe(read_recipe_file(path))
+        except InputError as error:
+            lines = str(error).splitlines()
+            assert all(line.startswith(str(path)) and line.isprintable() for line in lines)
+        else:
+            assert architecture.backbone == found.backbone
 
 
 def test_a_recipe_is_the_same_when_it_was_written_and_read(read: Callable[..., RecipeFile]) -> None:

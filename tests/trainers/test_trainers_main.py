@@ -136,7 +136,13 @@ def test_the_same_command_again_does_nothing(program: Program) -> None:
     assert (program.folder / "card.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, "model.pdiparams", "card.json", TEXT])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.pdiparams", *(pytest.param(n, marks=SLOW) for n in (WEIGHTS, "card.json", TEXT))],
+)
 def test_what_is_missing_or_changed_is_exported_anew(program: Program, name: str) -> None:
     program()
     (program.folder / name).write_bytes(b"x")
@@ -183,6 +189,7 @@ def test_more_seeds_train_only_what_is_new_and_validation_chooses(program: Progr
     assert high == pytest.approx(min(1, over["mean"] + half), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_another_recipe_loses_nothing_of_the_first(program: Program) -> None:
     program()
     program("-o", "training.epochs=1")
@@ -299,6 +306,7 @@ def test_a_full_disk_is_said_and_gone_on_from(program: Program, tmp_path: Path) 
         assert not (small / "card.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [250_000, 500_000, 650_000])
 def test_a_disk_that_fills_at_the_export_leaves_the_trained_weights(
     program: Program, tmp_path: Path, room: int
