@@ -89,7 +89,9 @@ def _trained(
     start = None
     if recipe.training.start != SCRATCH:
         start = find_start(recipe.training, recipe.backbone, recipe.data.image_size)
-    job = Job(recipe, architecture, data_folder, asked.device, digest(recipe, asked.device), start)
+    images = subject.split | {"test": subject.test_checksum}
+    name = digest(recipe, asked.device, images)
+    job = Job(recipe, architecture, data_folder, asked.device, name, start)
     root = asked.path.parent / TRAINING / job.digest
     trainings = {
         seed: SeedTraining(job, seed, root / f"seed-{seed}", view)

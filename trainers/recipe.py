@@ -119,15 +119,15 @@ def _refuse_other_kinds(document: Document) -> None:
         raise InputError(document.problem(("recipe",), message))
 
 
-def digest(recipe: RecipeFile, device: str) -> str:
+def digest(recipe: RecipeFile, device: str, images: Mapping[str, object]) -> str:
     """A name for all that decides how a training goes, beside its seed: 12 hexadecimal digits.
 
-    Not where the images lie, nor how many seeds there are.
+    Not where the images lie, but `images`, facts such as their checksums; nor how many seeds.
     """
     exclude: Any = {"study": True, "full_training": {"seeds"}}
     facts = recipe.model_dump(mode="json", exclude=exclude)
     del facts["data"]["path"]
-    text = json.dumps(facts | {"device": device}, sort_keys=True)
+    text = json.dumps(facts | {"device": device, "images": dict(images)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

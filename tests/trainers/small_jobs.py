@@ -55,7 +55,7 @@ def small_job(folder: Path, *overrides: str) -> Job:
     document = parse_yaml(RECIPE, "recipe.yaml")
     override(document, overrides)
     recipe, architecture = read_recipe(document)
-    return Job(recipe, architecture, folder, "cpu", digest(recipe, "cpu"))
+    return Job(recipe, architecture, folder, "cpu", digest(recipe, "cpu", {}))
 
 
 def thin(*placements: Placement) -> Architecture:

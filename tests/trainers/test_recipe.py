@@ -1,5 +1,6 @@
 """Recipes: what is written is read back the same, and what is wrong is said with line and key."""
 
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -152,10 +153,15 @@ def test_seeds_of_the_command_line_count_from_the_recipes_first() -> None:
      "data.train_images=30", "backbone.width=0.125", "training.average=0.5"],
 )  # fmt: skip
 def test_another_training_has_another_digest(other: str) -> None:
-    assert digest(recipe(other), "cpu") != digest(recipe(), "cpu")
-    assert digest(recipe(), "gpu") != digest(recipe(), "cpu")
+    assert digest(recipe(other), "cpu", {}) != digest(recipe(), "cpu", {})
+
+
+def test_other_images_and_devices_have_other_digests() -> None:
+    pairs = itertools.product(("cpu", "gpu"), ("a", "b"))
+    names = {digest(recipe(), device, {"checksum": images}) for device, images in pairs}
+    assert len(names) == 4
 
 
 @pytest.mark.parametrize("other", ["data.path=/elsewhere", "full_training.seeds=[3, 4]"])
 def test_the_same_training_has_the_same_digest(other: str) -> None:
-    assert digest(recipe(other), "cpu") == digest(recipe(), "cpu")
+    assert digest(recipe(other), "cpu", {}) == digest(recipe(), "cpu", {})

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from trainers import full_job, onnx_model, publication
 from trainers.__main__ import main
 from trainers.card import TEXT
 from trainers.console import PlainView
+from trainers.data import store
 from trainers.exported import FILES, ONNX_FILE, WEIGHTS
 from trainers.speed import Speed, Speeds
 
@@ -198,6 +199,18 @@ def test_another_recipe_loses_nothing_of_the_first(program: Program) -> None:
     assert code == 0
     assert "epoch 1/3" not in out
     assert program.card["recipe"]["training"]["epochs"] == 3
+
+
+def test_other_images_at_the_same_place_are_another_training(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program()
+    facts = store.DATA_SETS["cifar10"]
+    changed = replace(facts, train=replace(facts.train, images_sha256="other"))
+    monkeypatch.setitem(store.DATA_SETS, "cifar10", changed)
+    code, out, _ = program()
+    assert code == 0
+    assert "epoch 1/3" in out
 
 
 def test_interrupted_it_goes_on(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
