@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 PRODUCT = ("models", "trainers", "search", "reports")
 READERS = {
     "trainers.data.store": {"trainers/data/held_out.py"},
-    "trainers.data.held_out": {"trainers/full_training.py"},
+    "trainers.data.held_out": {"trainers/candidate.py", "trainers/full_training.py"},
     "trainers.full_training": {
         "trainers/card.py", "trainers/console.py", "trainers/full_job.py",
         "trainers/publication.py",
