@@ -100,7 +100,9 @@ def looks_like_classes(folder: Path) -> bool:
 
 def _folder(path: str | None) -> Path:
     if path is None:
-        raise InputError(f"data.path: is missing: say where your images lie, -o data.path=FOLDER. {LAYOUT}")
+        raise InputError(
+            f"data.path: is missing: say where your images lie, -o data.path=FOLDER. {LAYOUT}"
+        )
     shown = one_line(path)
     try:
         folder = Path(path).expanduser()
