@@ -178,6 +178,7 @@ def _set_aside(folder: Path, place: "StudyPlace", patience: "Patience") -> bool:
 
 
 def _search(job: Job, *, estimated: bool) -> None:
+    from reports.progress_bar import progress_bar
     from search.images import agree_on_images, explain_changes
     from search.inherited import agree_on_start, given_start
     from search.ledger import Ledger
@@ -186,7 +187,8 @@ def _search(job: Job, *, estimated: bool) -> None:
     from trainers.data.store import facts_of, prepare
 
     data = job.space.file.data
-    data_folder = prepare(data, _say)
+    with progress_bar(sys.stdout, "decoding images") as told:
+        data_folder = prepare(data, _say, told)
     space = settled(job.document, job.space, facts_of(data.name, data_folder))
     job, file = replace(job, space=space), space.file
     start = given_start(space)

@@ -13,6 +13,8 @@ from models.errors import InputError
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Notify = Callable[[str], None]
+Told = Callable[[int, int], None]
+"""Is told how many images are done, of how many."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from trainers.data.facts import (
     Pixels,
     PublishedFacts,
     SplitFacts,
+    Told,
 )
 from trainers.data.folder.prepared import foresee_folder, prepare_folder, read_facts
 
@@ -42,18 +43,21 @@ class ImageSet:
     checksum: str
 
 
-def prepare(config: DataConfig, notify: Notify = lambda _line: None) -> Path:
+def prepare(
+    config: DataConfig, notify: Notify = lambda _line: None, told: Told | None = None
+) -> Path:
     """Make sure the verified cache exists and return its folder; for the driver, once.
 
     A given `config.path` of a published data set is read and verified every time (seconds) and
     fills the cache if there is none; as the checksums fix every byte, all sources share one cache.
-    A folder of images has a cache for each of its states, which is filled once.
+    A folder of images has a cache for each of its states, which is filled once; `told` is told how
+    many of its images are decoded, without it `notify` is.
 
     Raises:
         InputError: the given path or the cache is wrong, or no source can be reached.
     """
     if config.name == IMAGE_FOLDER:
-        return prepare_folder(config, notify)
+        return prepare_folder(config, notify, told)
     facts = DATA_SETS[config.name]
     folder = cache_folder(facts.name)
     if config.path is not None:

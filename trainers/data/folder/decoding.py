@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from models.printable import one_line
-from trainers.data.facts import Notify
+from trainers.data.facts import Notify, Told
 from trainers.data.folder.listing import ListedFile, Listing
 from trainers.data.folder.picture import NoPictureError, decode
 
@@ -34,7 +34,7 @@ class Read:
     why: str = ""
 
 
-def decode_all(listing: Listing, side: int, pixels: Path, notify: Notify) -> list[Read]:
+def decode_all(listing: Listing, side: int, pixels: Path, told: Told) -> list[Read]:
     """Decode every listed file to a square of `side` pixels, into the new file `pixels`.
 
     Its k-th [side, side, 3] bytes are the k-th file's; zeros where that gives no picture. Pillow
@@ -43,7 +43,6 @@ def decode_all(listing: Listing, side: int, pixels: Path, notify: Notify) -> lis
     """
     cores = len(os.sched_getaffinity(0))
     done: list[Read] = []
-    told = _Progress(len(listing.files), notify)
     handle = os.open(pixels, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     os.ftruncate(handle, len(listing.files) * 3 * side**2)  # also where the last gives no picture
     pool = ThreadPoolExecutor(cores, thread_name_prefix="decode")
@@ -54,7 +53,7 @@ def decode_all(listing: Listing, side: int, pixels: Path, notify: Notify) -> lis
                 end = min(start + _AT_A_TIME, len(listing.files))
                 for read in pool.map(work, range(start, end)):
                     done.append(read)
-                    told.of(len(done))
+                    told(len(done), len(listing.files))
         os.fsync(handle)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)  # before the file they write to is closed
@@ -99,23 +98,19 @@ def read_plain(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-class _Progress:
-    """Says every few seconds how far it is."""
+class Lines:
+    """Tells every few seconds, in a line, how many images are decoded."""
 
-    def __init__(
-        self, total: int, notify: Notify, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._total, self._notify, self._clock = total, notify, clock
+    def __init__(self, notify: Notify, clock: Callable[[], float] = time.monotonic) -> None:
+        self._notify, self._clock = notify, clock
         self._begun = self._last = clock()
 
-    def of(self, done: int) -> None:
-        """So many are done."""
+    def __call__(self, done: int, total: int) -> None:
+        """So many are done, of so many."""
         now = self._clock()
-        if now - self._last < TOLD_EVERY_S or done == self._total:
+        if now - self._last < TOLD_EVERY_S or done == total:
             return
         self._last = now
-        left = (now - self._begun) / done * (self._total - done)
-        bar = "█" * (20 * done // self._total)
-        self._notify(
-            f"  {bar:·<20} {done:,} of {self._total:,} images decoded, about {left:.0f} s left"
-        )
+        left = (now - self._begun) / done * (total - done)
+        bar = "█" * (20 * done // total)
+        self._notify(f"  {bar:·<20} {done:,} of {total:,} images decoded, about {left:.0f} s left")

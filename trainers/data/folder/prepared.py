@@ -15,9 +15,9 @@ from models.printable import printable
 from models.whole_file import flush
 from trainers.config import IMAGE_FOLDER, DataConfig
 from trainers.data import cache
-from trainers.data.facts import DataSetFacts, Foreseen, LabelledImages, Notify
+from trainers.data.facts import DataSetFacts, Foreseen, LabelledImages, Notify, Told
 from trainers.data.folder.arrays import colours, write_split
-from trainers.data.folder.decoding import Read, decode_all
+from trainers.data.folder.decoding import Lines, Read, decode_all
 from trainers.data.folder.listing import Listing, list_folder
 from trainers.data.folder.parts import (
     DUPLICATE,
@@ -54,8 +54,10 @@ class FolderFacts(DataSetFacts):
 _FACTS = TypeAdapter(FolderFacts)
 
 
-def prepare_folder(data: DataConfig, notify: Notify) -> Path:
+def prepare_folder(data: DataConfig, notify: Notify, told: Told | None = None) -> Path:
     """The cache of the folder that `data` names, filled if it is new or has changed.
+
+    `told` is told how far that is; without it lines are.
 
     Raises:
         InputError: it is no folder of classes, some of its files are no images and are not to be
@@ -64,7 +66,7 @@ def prepare_folder(data: DataConfig, notify: Notify) -> Path:
     listing = list_folder(data.path)
     folder = cache.cache_folder(f"{IMAGE_FOLDER}-{_key(listing, data)}")
     if not _intact(folder, notify):
-        _fill(folder, listing, data, notify)
+        _fill(folder, listing, data, (notify, told or Lines(notify)))
     rows = listed_rows(folder)
     unusable = [row for row in rows if row.part == UNUSABLE]
     if unusable and data.unusable == "refuse":
@@ -147,9 +149,10 @@ def _intact(folder: Path, notify: Notify) -> bool:
     return False
 
 
-def _fill(folder: Path, listing: Listing, data: DataConfig, notify: Notify) -> None:
+def _fill(folder: Path, listing: Listing, data: DataConfig, hears: tuple[Notify, Told]) -> None:
     """Decode, divide and write all of it."""
     side, parent = data.image_size, folder.parent
+    notify, told = hears
     needed = 2 * len(listing.files) * 3 * side**2 // 10**6 + 1
     with cache.writable(parent, needed):
         cache.remove_stale(parent)
@@ -157,7 +160,7 @@ def _fill(folder: Path, listing: Listing, data: DataConfig, notify: Notify) -> N
         notify(f"decoding {what} to {side} × {side} pixels, once; they are kept in {folder}")
         with cache.part_folder(parent) as part:
             raw = part / "pixels"
-            done = decode_all(listing, side, raw, notify)
+            done = decode_all(listing, side, raw, told)
             if list_folder(data.path).checksum != listing.checksum:
                 raise InputError(
                     f"data.path: {listing.folder} changed while it was read; try again"

@@ -304,7 +304,7 @@ def test_stopping_leaves_nothing(of: Of, monkeypatch: pytest.MonkeyPatch) -> Non
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(decoding._Progress, "of", stopped)
+    monkeypatch.setattr(decoding.Lines, "__call__", stopped)
     with pytest.raises(KeyboardInterrupt):
         prepare(of())
     assert list(cache.cache_folder("x").parent.iterdir()) == []
@@ -317,12 +317,18 @@ def test_stopping_leaves_nothing(of: Of, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_progress_is_told_every_few_seconds() -> None:
     said: list[str] = []
     now = [0.0]
-    told = decoding._Progress(1000, said.append, clock=lambda: now[0])
+    told = decoding.Lines(said.append, clock=lambda: now[0])
     for done in range(1, 1001):
         now[0] += 1 / 32
-        told.of(done)
+        told(done, 1000)
     assert len(said) == 6
     assert said[2] == "  █████████··········· 480 of 1,000 images decoded, about 16 s left"
+
+
+def test_whoever_is_told_is_told_of_every_image(of: Of) -> None:
+    told: list[tuple[int, int]] = []
+    prepare(of(), told=lambda done, total: told.append((done, total)))
+    assert told == [(n, 20) for n in range(1, 21)]
 
 
 def test_what_is_done_is_said_before_it_is(of: Of) -> None:
