@@ -57,7 +57,7 @@ def test_colours_are_learnt_and_changes_noticed(program, tmp_path):
         "-o",
         f"data.path={pets}",
         "-o",
-        "data.image_size=32",
+        "data.image_size=64",
         *QUICK,
         "-o",
         "training.epochs=4",
