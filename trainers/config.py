@@ -83,8 +83,10 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _of_a_folder(self) -> Self:
-        if self.name != IMAGE_FOLDER:
-            for key in sorted(self.model_fields_set & {"test_share", "unusable"}):
+        for key in ("test_share", "unusable"):
+            # A default may be there: a configuration that was written out is read again.
+            odd = getattr(self, key) != type(self).model_fields[key].default
+            if odd and self.name != IMAGE_FOLDER:
                 raise ValueError(f"{key} is for name: folder; {self.name} has a test split")
         return self
 

@@ -38,10 +38,18 @@ def test_the_fingerprint_of_a_folder_has_what_decides_on_its_images() -> None:
     assert data.fingerprint.keys() == OF_CIFAR | {"test_share"}
 
 
-@pytest.mark.parametrize("given", [{"test_share": 0.2}, {"unusable": "refuse"}])
+@pytest.mark.parametrize("given", [{"test_share": 0.3}, {"unusable": "skip"}])
 def test_published_sets_have_their_own_test_split(given: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="is for name: folder; cifar10 has a test split"):
         DataConfig.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    "data", [DataConfig(), DataConfig(name="folder", path="x", test_share=0.3, unusable="skip")]
+)
+def test_what_is_written_out_is_read_again(data: DataConfig) -> None:
+    for whole in (data, data.settled(1000)):
+        assert DataConfig.model_validate_json(whole.model_dump_json()) == whole
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.95, -0.1])

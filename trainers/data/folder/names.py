@@ -1,5 +1,6 @@
 """Names in a folder of images: which are passed by, and which may be those of classes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,10 +32,8 @@ def refuse_class_names(folder: Path, names: Sequence[str]) -> None:
                 f"{where}: '{printable(name)}' cannot be the name of a class, which is shown in "
                 "reports and predictions: rename the folder to printable UTF-8 text"
             )
-    twice = (
-        {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else {}
-    )
-    for name in twice:
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
         raise InputError(
             f"{where}: two folders are called {name!r} once their accents are written alike; "
             "rename one"

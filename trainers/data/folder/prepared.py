@@ -191,7 +191,9 @@ def _write(
         )
         for name in (TRAIN, TEST)
     }
-    mean, deviation = colours(np.load(cache.file_names(part, TRAIN)[0], mmap_mode="r"))
+    mean, deviation = colours(
+        np.load(cache.file_names(part, TRAIN)[0], mmap_mode="r", allow_pickle=False)
+    )
     everything = [*rows, *_odd_rows(listing)]
     write_rows(part / SPLIT, everything)
     facts = FolderFacts(
