@@ -91,6 +91,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--workers", type=int, metavar="N", help="-o search.workers=N")
     parser.add_argument("--gpus-per-trial", metavar="X", help="-o search.gpus_per_trial=X")
+    parser.add_argument(
+        "--finalists", type=int, metavar="N", help="-o finalists.count=N: how many to train anew"
+    )
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="-o finalists.seeds=N: how often each of them"
+    )
     parser.add_argument("--fresh", action="store_true", help="set the old study aside, begin anew")
     parser.add_argument(
         "--no-estimate", action="store_true", help="do not measure how long it will take"
@@ -114,8 +120,13 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
     from search.space_file import read_space_file
 
     os.umask(os.umask(0o022) | 0o022)  # whatever else is asked for, nobody else writes here
-    short = {"workers": given.workers, "gpus_per_trial": given.gpus_per_trial}
-    named = [f"search.{key}={value}" for key, value in short.items() if value is not None]
+    short = {
+        "search.workers": given.workers,
+        "search.gpus_per_trial": given.gpus_per_trial,
+        "finalists.count": given.finalists,
+        "finalists.seeds": given.seeds,
+    }
+    named = [f"{key}={value}" for key, value in short.items() if value is not None]
     document = read_space_file(given.space, [*given.overrides, *named])
 
     with interruption.library():
@@ -237,7 +248,7 @@ def _estimate(space: "Space", ledger: "Ledger", data_folder: Path) -> None:
     left = estimate.trials_left(space, trials, ledger.facts("architectures"))
     train_images = ledger.facts("data")["train_images"]
     work = estimate.work_left(space, trials, left, train_images)
-    if not left and not work.checks:
+    if not left and not work.checks and not work.finalists:
         return
     cores = len(os.sched_getaffinity(0))
     with StepProcesses(estimate.process_count(space.file.search, cores)) as processes:
@@ -291,6 +302,7 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
     from rich.console import Console
 
     from reports.console import print_result
+    from reports.finalists import closing_lines
     from reports.study import Study
     from reports.warm_start import warning
     from reports.write import write_report
@@ -298,6 +310,8 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
     study = Study.of(ledger, folder)
     report = write_report(folder, study)
     print_result(Console(), ledger.trials(), ledger.objectives, report, validation_images)
+    for line in closing_lines(study):
+        print(line)
     doubt = warning(study)
     if doubt:
         print(doubt.replace("**", "").replace("`", ""))
@@ -306,7 +320,7 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
 def _refuse_all_failed(ledger: "Ledger") -> None:
     ended = [trial for trial in ledger.trials() if trial.state.trained]
     # A baseline that only gave others its weights is no success of the search.
-    trained = [trial for trial in ended if trial.role.contends or trial.state == "failed"]
+    trained = [t for t in ended if t.role.contends or t.state == "failed"]
     reasons = Counter(trial.reason for trial in trained if trial.state == "failed")
     if trained and reasons.total() == len(trained):
         reason, times = reasons.most_common(1)[0]

@@ -24,7 +24,7 @@ from benchmarks.made_latencies import made_latency
 from benchmarks.record_placements import LATENCIES, SPACE, TABLE, recorded
 from models import build
 from models.architecture import Architecture
-from search.driver import Driver, NoTask
+from search.driver import Driver
 from search.latencies import Latencies
 from search.ledger import Ledger
 from search.placement_features import features_of
@@ -34,6 +34,7 @@ from search.samplers import KINDS
 from search.sampling.observations import loss
 from search.sampling.whole import EXHAUSTED, NothingLeftError
 from search.space import Space, load_space
+from search.tasks import NoTask
 from search.trial import State
 from trainers.messages import Answer, EpochResult, Measured, Task
 

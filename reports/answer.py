@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from reports.finalists import verdicts
 from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
 from reports.study import Study
 from reports.wording import code, count, latency, percent, points
@@ -35,7 +36,10 @@ def answer(study: Study) -> list[str]:
     lines += ["", verdict] if verdict else []
     if baseline is None:
         lines += ["", "No fully trained baseline is in the study, so no gain can be stated."]
-    return [*lines, "", *_attention_or_parameters(study, candidates[0])]
+    lines += ["", *_attention_or_parameters(study, candidates[0])]
+    if study.finals:
+        lines += ["", "**On the test split:**", "", *(f"- {each}" for each in verdicts(study))]
+    return lines
 
 
 def noise_sentence(trials: Sequence[Trial], objectives: Sequence[str], images: int) -> str:

@@ -29,6 +29,12 @@ def _lines(estimate: Estimate) -> Iterator[str]:
     )
     if work.origins or work.checks:
         yield f"  {_from_scratch(work)}"
+    if work.finalists:
+        trainings = number_of(work.finalists, "training")
+        yield (
+            f"  In it, once the search is over: at most {trainings} of finalists and what they are "
+            f"compared with, for {number_of(work.finalist_epochs, 'epoch')} each"
+        )
     if work.on_gpu and work.workers > 1:
         yield "  One training alone was measured: others on the same GPU slow it down."
     if estimate.timeout is not None:

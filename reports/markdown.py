@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from reports.answer import accuracy_with_noise, answer
+from reports.finalists import finalists
 from reports.gains import gain_over
 from reports.protocol import how_measured, how_sure, how_to_go_on
 from reports.study import Study
@@ -38,6 +39,7 @@ def report(study: Study, effects: Sequence[Effect] = ()) -> str:
         [f"# {prose(study.name)}", "", _question(study)],
         ["## Answer", "", *answer(study), *_doubts(study)],
         [f"![Accuracy against parameters and latency]({PICTURE})"],
+        *([["## Finalists", "", *finalists(study)]] if study.finals else []),
         ["## Front", "", *_front(study)],
         ["## What else was tried", "", *_counts(study), *_dominated(study), *_others(study)],
         *([["## What blocks and places are worth", "", *worth(effects)]] if effects else []),

@@ -39,17 +39,28 @@ def how_sure(study: Study) -> list[str]:
     rate = _typical_accuracy(study)
     seed = "one seed" if study.seed is None else f"one seed ({study.seed})"
     return [
-        f"- Every architecture was trained once, with {seed}: how much another seed would move it "
-        "is not known here and comes on top of the intervals above.",
+        f"- In the search every architecture was trained once, with {seed}: how much another seed "
+        "would move it is not known from that and comes on top of the intervals of the front.",
         f"- Accuracies are read on {images:,} validation images: around {100 * rate:.0f} % that is "
         f"±{100 * half_width(rate, images):.2f} points (1.96 standard errors). Gains are compared "
         "as if read on independent images, which is cautious.",
         "- The front is picked by the same validation images it is shown with, from many "
         "candidates, so its best accuracies are a little too good.",
-        "- No network was trained or evaluated on the test split.",
+        _test_split(study),
         f"- Latency was measured {meanwhile(study.trials)}; compare it within this study only.",
         *impossibly_fast(study.trials, study.baseline),
     ]
+
+
+def _test_split(study: Study) -> str:
+    if not study.finals:
+        return "- No network was trained or evaluated on the test split."
+    trainings = number_of(sum(len(final.runs) for final in study.finals), "training")
+    return (
+        "- The search saw nothing of the test split; the finalists were read on it once each, "
+        f"{trainings} in all. Whoever chooses among them by these numbers, or searches on because "
+        "of them, makes them a little too good again."
+    )
 
 
 def how_to_go_on(study: Study) -> list[str]:
@@ -60,9 +71,19 @@ def how_to_go_on(study: Study) -> list[str]:
     return [
         f"- Search on: {_search_on(study)}; trials that ended are kept.",
         f"- Look at every trial: {code(dashboard)} shows the study in a browser.",
-        "- Make sure: train the front's architectures again with other seeds before believing a "
-        "gain of the size of the noise.",
+        _make_sure(study),
     ]
+
+
+def _make_sure(study: Study) -> str:
+    more = max((len(final.runs) for final in study.finals), default=0) + 2
+    if study.finals:
+        return f"- Make surer: the same command with `--seeds {more}` trains the finalists on."
+    return (
+        "- Make sure: the same command with `--finalists 3 --seeds 5` trains the best again with "
+        "other seeds and judges them by the test split, before anyone believes a gain of the size "
+        "of the noise."
+    )
 
 
 def _search_on(study: Study) -> str:

@@ -6,16 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from reports.evidence import Difference, Final, differences, finals
 from reports.facts import check_facts
 from reports.gains import baseline_of, controls_of
 from search.database import storage_errors
 from search.front import front
 from search.ledger import Ledger
 from search.study_place import StudyPlace
-from search.trial import State, Trial
+from search.trial import Role, State, Trial
 from trainers.messages import Start
 
 Facts = Mapping[str, Any]
+SCRATCH = {Role.ORIGIN, Role.CHECK}
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Study:
     """A study at one moment.
 
     `trials` are those that contend; `scratch` those that check warm starts: the training that the
-    inherited weights come from, and candidates that were trained from scratch as well.
+    inherited weights come from, and candidates that were trained from scratch as well; `finalists`
+    those that were trained to be judged by the test split.
     `space` is what all trials share, as the space file says it; `machine`, `data`, `search` and
     `latency_model` hold what the search noted and may lack any key. `start` are the weights that
     all trials inherit, `architectures` is how many the space holds, `folder` the run's folder as
@@ -36,6 +39,7 @@ class Study:
     trials: tuple[Trial, ...]
     space: Facts
     scratch: tuple[Trial, ...] = ()
+    finalists: tuple[Trial, ...] = ()
     machine: Facts = field(default_factory=dict)
     data: Facts = field(default_factory=dict)
     search: Facts = field(default_factory=dict)
@@ -71,7 +75,8 @@ class Study:
             name=run_folder.resolve().name,
             objectives=ledger.objectives,
             trials=tuple(trial for trial in trials if trial.role.contends),
-            scratch=tuple(trial for trial in trials if not trial.role.contends),
+            scratch=tuple(trial for trial in trials if trial.role in SCRATCH),
+            finalists=tuple(trial for trial in trials if trial.role is Role.FINALIST),
             space=ledger.space,
             machine=ledger.facts("machine") or {},
             data=ledger.facts("data") or {},
@@ -110,6 +115,16 @@ class Study:
     def front(self) -> list[Trial]:
         """The front over all objectives, by falling accuracy."""
         return front(self.trials, self.objectives)
+
+    @cached_property
+    def finals(self) -> list[Final]:
+        """The finalists that were judged, a network each."""
+        return finals(self.finalists, self.trials)
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """What the finalists gain over what they are compared with."""
+        return differences(self.finals)
 
     @property
     def baseline(self) -> Trial | None:

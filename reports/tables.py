@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from reports.evidence import Difference, Final
 from reports.gains import baseline_of, gain_over
 from reports.wording import latency_p90_ms
 from search.effects import Effect
@@ -51,12 +52,40 @@ TRIAL_COLUMNS: Mapping[str, str] = {
     "precision": "string",
     "micro_batches": "Int64",
     "host": "string",
+    "seed": "Int64",
+    "of_trial": "Int64",
+    "test_accuracy": "Float64",
+    "test_images": "Int64",
 }
 FRONT_COLUMNS: Mapping[str, str] = {
     **TRIAL_COLUMNS,
     GAIN: "Float64",
     GAIN_INTERVAL: "Float64",
     WITHIN_NOISE: "boolean",
+}
+FINAL_COLUMNS: Mapping[str, str] = {
+    "of_trial": "Int64",
+    "kind": "string",
+    PLACEMENTS: "string",
+    "params": "Int64",
+    "epochs": "Int64",
+    "seeds": "Int64",
+    "test_accuracy": "Float64",
+    "test_low": "Float64",
+    "test_high": "Float64",
+    "sd_of_seeds": "Float64",
+}
+DIFFERENCE_COLUMNS: Mapping[str, str] = {
+    "of_trial": "Int64",
+    "against": "string",
+    "against_placements": "string",
+    "pairs": "Int64",
+    GAIN: "Float64",
+    "gain_low": "Float64",
+    "gain_high": "Float64",
+    "p": "Float64",
+    "p_corrected": "Float64",
+    "real": "boolean",
 }
 EFFECT_COLUMNS: Mapping[str, str] = {
     "property": "string",
@@ -76,7 +105,8 @@ def trials_table(trials: Iterable[Trial]) -> pd.DataFrame:
 
     Accuracies are fractions, `epochs` are those that were done. `latency_ratio` is to the plain
     backbone, ± `latency_ratio_interval`; `latency_control` is that of two plain backbones.
-    `predicted_ms` is what was predicted before a measurement, if anything was.
+    `predicted_ms` is what was predicted before a measurement, if anything was. A finalist was
+    trained with `seed` for the trial `of_trial`; all others with the study's seed.
     """
     rows = [_trial_row(trial) for trial in sorted(trials, key=lambda trial: trial.number)]
     return _frame(rows, TRIAL_COLUMNS)
@@ -106,6 +136,19 @@ def effects_table(effects: Iterable[Effect]) -> pd.DataFrame:
     all others.
     """
     return _frame([_effect_row(effect) for effect in effects], EFFECT_COLUMNS)
+
+
+def finalists_table(study_finals: Iterable[Final]) -> pd.DataFrame:
+    """One row per network that was judged by the test split; accuracies are fractions.
+
+    `test_low` and `test_high`: the 95 % interval over seeds and images.
+    """
+    return _frame([_final_row(final) for final in study_finals], FINAL_COLUMNS)
+
+
+def differences_table(differences: Iterable[Difference]) -> pd.DataFrame:
+    """One row per comparison of a finalist, with its 95 % interval; `p_corrected` by Holm."""
+    return _frame([_difference_row(each) for each in differences], DIFFERENCE_COLUMNS)
 
 
 def to_csv(table: pd.DataFrame) -> str:
@@ -145,6 +188,38 @@ def _effect_row(effect: Effect) -> dict[str, object]:
     return row
 
 
+def _final_row(final: Final) -> dict[str, object]:
+    accuracy = final.accuracy
+    return {
+        "of_trial": final.trial.number,
+        "kind": final.kind.value,
+        PLACEMENTS: final.title,
+        "params": final.params,
+        "epochs": final.runs[0].epochs,
+        "seeds": len(final.runs),
+        "test_accuracy": final.mean,
+        "test_low": accuracy.value - accuracy.half_width if accuracy else None,
+        "test_high": accuracy.value + accuracy.half_width if accuracy else None,
+        "sd_of_seeds": final.deviation,
+    }
+
+
+def _difference_row(each: Difference) -> dict[str, object]:
+    gain = each.gain
+    return {
+        "of_trial": each.final.trial.number,
+        "against": each.reference.kind.value,
+        "against_placements": each.reference.title,
+        "pairs": len(each.seeds),
+        GAIN: gain.value,
+        "gain_low": gain.value - gain.half_width,
+        "gain_high": gain.value + gain.half_width,
+        "p": gain.p,
+        "p_corrected": each.p,
+        "real": each.real,
+    }
+
+
 def _trial_row(trial: Trial) -> dict[str, object]:
     latency, worker = trial.latency, trial.worker
     return {
@@ -180,6 +255,10 @@ def _trial_row(trial: Trial) -> dict[str, object]:
         "precision": worker.precision if worker else None,
         "micro_batches": trial.micro_batches,
         "host": worker.host if worker else None,
+        "seed": trial.seed,
+        "of_trial": trial.of,
+        "test_accuracy": trial.judged.accuracy if trial.judged else None,
+        "test_images": trial.judged.images if trial.judged else None,
     }
 
 

@@ -16,12 +16,18 @@ OBJECTIVES = {
 }
 
 
-_NO_CANDIDATE = {Role.ORIGIN: "trained first, for all others", Role.CHECK: "check from scratch"}
+_NO_CANDIDATE = {
+    Role.ORIGIN: "trained first, for all others",
+    Role.CHECK: "check from scratch",
+    Role.FINALIST: "finalist",
+}
 
 
 def title(trial: Trial) -> str:
     """What a trial is, for a list of what runs: `check from scratch: se@stage4.block2`."""
-    return ": ".join(filter(None, (_NO_CANDIDATE.get(trial.role), printable(trial.title))))
+    seed = f", seed {trial.seed}" if trial.seed is not None else ""
+    role = _NO_CANDIDATE.get(trial.role, "") + seed
+    return ": ".join(filter(None, (role, printable(trial.title))))
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
@@ -135,5 +141,6 @@ def role_marker(trial: Trial) -> str:
         Role.CONTROL: "◆ control",
         Role.ORIGIN: "baseline from scratch",
         Role.CHECK: "from scratch, to check the order",
+        Role.FINALIST: "finalist",
     }
     return marks.get(trial.role, "")

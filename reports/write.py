@@ -7,7 +7,14 @@ from models.whole_file import replacing
 from reports.figures import write_figure
 from reports.markdown import PICTURE, report
 from reports.study import Study
-from reports.tables import effects_table, front_table, to_csv, trials_table
+from reports.tables import (
+    differences_table,
+    effects_table,
+    finalists_table,
+    front_table,
+    to_csv,
+    trials_table,
+)
 from search.effects import effects
 from search.run_folder import REPORT
 
@@ -23,11 +30,14 @@ def write_report(run_folder: Path, study: Study | None = None) -> Path:
     front = front_table(study.trials, study.objectives, study.validation_images)
     found = effects(study.trials)
     texts = {
-        "trials.csv": to_csv(trials_table((*study.trials, *study.scratch))),
+        "trials.csv": to_csv(trials_table((*study.trials, *study.scratch, *study.finalists))),
         "pareto.csv": to_csv(front),
         "effects.csv": to_csv(effects_table(found)),
         "report.md": report(study, found),
     }
+    if study.finals:
+        texts["finalists.csv"] = to_csv(finalists_table(study.finals))
+        texts["comparisons.csv"] = to_csv(differences_table(study.differences))
     try:
         if study.storage is not None:
             run_folder.mkdir(parents=True, exist_ok=True)  # a study on a server may have none here

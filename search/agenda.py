@@ -1,7 +1,8 @@
 """What is tried apart from what the sampler proposes, in which order and by which recipe.
 
 First the baseline and the residual control, then listed candidates; last, where candidates inherit
-weights, some of them from scratch, to see whether both orders agree.
+weights, some of them from scratch, to see whether both orders agree. For what follows see
+`search.finalists`.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,12 +11,6 @@ from models.architecture import Architecture
 from search.ledger import Proposal
 from search.space import Space
 from search.trial import Role, State, Trial
-from trainers.config import TrainingConfig
-
-
-def recipe(training: TrainingConfig, role: Role) -> TrainingConfig:
-    """How a trial of this role is trained."""
-    return training.inheriting if role.contends else training
 
 
 def fixed(space: Space, held: Collection[Architecture]) -> list[Proposal]:

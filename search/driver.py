@@ -4,11 +4,10 @@ An executor asks `next_task` for work, passes every answer of a worker to `answe
 of a worker to `lost`; `search/runner.py` does so with Ray, tests do so in a loop.
 """
 
-import enum
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from models import build
 from models.architecture import Architecture
 from models.errors import InputError, StorageError
 from search import agenda
+from search.afterwards import Afterwards, is_left
 from search.checkpoints import CheckpointFolders
 from search.events import Silent, Watcher
 from search.latencies import Latencies
@@ -24,12 +24,21 @@ from search.placements import placement_proposer
 from search.proposer import Chosen, Proposer
 from search.sampling.whole import EXHAUSTED, NothingLeftError, NothingNowError
 from search.space import Space
-from search.tasks import Assignment, Tasks
+from search.tasks import Assignment, NoTask, Tasks
 from search.trial import Role, State, Trial
-from search.verdict import Verdict
+from search.verdict import Verdict, why_no_result
 from trainers.config import BASELINE
-from trainers.curve import read_epoch
-from trainers.messages import Answer, Built, Cause, EpochResult, Failed, Measured, Resumed, Saved
+from trainers.messages import (
+    Answer,
+    Built,
+    Cause,
+    EpochResult,
+    Failed,
+    Judged,
+    Measured,
+    Resumed,
+    Saved,
+)
 
 MAX_INFEASIBLE_IN_A_ROW = 500
 HALVES, BY_HALVES = 2, ", with half of each batch at a time"  # where memory was short
@@ -38,13 +47,6 @@ OUT_OF_TIME = "search.timeout_minutes are over"
 ENDS_THE_SEARCH = {Cause.INPUT: InputError, Cause.STORAGE: StorageError}
 
 ProposerMaker = Callable[[Space, Latencies, Ledger], Proposer[Architecture]]
-
-
-class NoTask(enum.Enum):
-    """Why there is no task."""
-
-    LATER = "nothing to do before a running trial ends"
-    NEVER = "the search is done"
 
 
 class Driver:
@@ -90,7 +92,7 @@ class Driver:
         if checkpoints is not None:
             checkpoints.remove_others(self._again)
         self._fixed = deque(agenda.fixed(space, self._held()))
-        self._checks: deque[Proposal] | None = None
+        self._afterwards = Afterwards(space)
 
     @property
     def trials(self) -> list[Trial]:
@@ -102,7 +104,7 @@ class Driver:
         """Whether the study already holds the trials it is to hold."""
         if self._again or not self._has_its_trials():
             return False
-        return not agenda.checks(self._space, self.trials)
+        return not is_left(self._space, self.trials)
 
     def next_task(self) -> Assignment | NoTask:
         """The next candidate to train; it is in the ledger when this returns."""
@@ -122,12 +124,14 @@ class Driver:
             number = self._enter(proposal)
             if self._trials[number].state is State.RUNNING:
                 return self._assign(number)
-        return self._next_check()
+        return self._next_afterwards()
 
     def _interrupted(self) -> Assignment | None:
         """A trial that an earlier run of the driver began."""
-        while self._again and not self._out_of_time():
-            number = self._again.popleft()
+        for number in tuple(self._again):
+            if self._out_of_time() and self._trials[number].role is not Role.FINALIST:
+                continue
+            self._again.remove(number)
             if self._start is not None and self._trials[number].role is Role.ORIGIN:
                 self._ledger.complete(number)  # its weights are there, and others began with them
                 self._refresh(number)
@@ -146,11 +150,11 @@ class Driver:
         return trial.has_all_epochs or self._within_budgets(trial)
 
     def _ended_early(self, reason: NothingLeftError) -> Assignment | NoTask:
-        """Proposes no more; the checks are still made if there is time."""
+        """Proposes no more; what comes after the candidates is still done."""
         if isinstance(reason, NothingNowError) and self._running:
             return NoTask.LATER
-        given_up = self._give_up(str(reason))
-        return given_up if str(reason) == OUT_OF_TIME else self._next_check()
+        self._give_up(str(reason))
+        return self._next_afterwards()
 
     def _origin(self) -> Assignment | NoTask:
         """The training that all others wait for."""
@@ -162,17 +166,13 @@ class Driver:
             return self._give_up(OUT_OF_TIME)
         return self._assign(self._enter(Proposal(self._space.baseline, Role.ORIGIN)))
 
-    def _next_check(self) -> Assignment | NoTask:
-        """A candidate from scratch, once all others have ended."""
-        if self._running and self._checks is None:
-            return NoTask.LATER
-        if self._checks is None:
-            self._checks = deque(agenda.checks(self._space, self.trials))
-        if not self._checks:
-            return self._nothing()
-        if self._out_of_time():
+    def _next_afterwards(self) -> Assignment | NoTask:
+        """A check or a finalist, once all candidates have ended."""
+        if self._again:  # there was no time, and they may come to be on the front
             return self._give_up(OUT_OF_TIME)
-        return self._assign(self._enter(self._checks.popleft()))
+        in_time = not self._out_of_time()
+        proposal = self._afterwards.next(self.trials, busy=bool(self._running), in_time=in_time)
+        return self._nothing() if proposal is None else self._assign(self._enter(proposal))
 
     def answered(self, number: int, answer: Answer) -> bool:
         """Takes in a worker's answer; whether the worker should go on with this trial.
@@ -188,6 +188,7 @@ class Driver:
             Resumed: self._resumed,
             Measured: self._measured,
             Saved: self._saved,
+            Judged: self._judged,
             EpochResult: self._epoch,
         }
         return take_in[type(answer)](number, answer)
@@ -236,6 +237,10 @@ class Driver:
         self._ledger.note_start(answer.start)
         return self._complete(number)
 
+    def _judged(self, number: int, answer: Judged) -> bool:
+        self._ledger.judged(number, answer)
+        return self._complete(number)
+
     def _measured(self, number: int, answer: Measured) -> bool:
         self._ledger.measured(number, answer.latency)
         trial = self._refresh(number)
@@ -257,14 +262,10 @@ class Driver:
         return self._end(trial.number)
 
     def _epoch(self, number: int, result: EpochResult) -> bool:
-        if not result.judged:
-            reason = f"the validation accuracy of epoch {result.epoch} is {result.val_accuracy}"
-            return self._fail(number, Failed(reason))
         curve = (*self._trials[number].curve[: result.epoch - 1], result)
-        try:
-            read_epoch(len(curve), asdict(result))
-        except (TypeError, ValueError) as error:  # or no search could read the study any more
-            return self._fail(number, Failed(f"epoch {result.epoch} has no such result: {error}"))
+        wrong = why_no_result(result, len(curve))
+        if wrong is not None:
+            return self._fail(number, Failed(wrong))
         self._ledger.epoch(number, curve)
         return self._advanced(number)
 
@@ -360,7 +361,7 @@ class Driver:
     def _enter(self, proposal: Proposal) -> int:
         cost = build.cost(proposal.architecture, self._space.file.data.image_size)
         predicted = self._predicted_ms(proposal)
-        epochs = agenda.recipe(self._space.file.training, proposal.role).epochs
+        epochs = self._space.file.recipe(proposal.role).epochs
         number = self._ledger.begin(proposal, cost, epochs, predicted)
         trial = self._refresh(number)
         if trial.state is State.INFEASIBLE:

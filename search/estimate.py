@@ -14,7 +14,7 @@ import optuna
 from models import build
 from models.architecture import Architecture, Backbone
 from models.errors import InputError
-from search import agenda
+from search import agenda, finalists
 from search.candidates import choose
 from search.space import Space
 from search.space_file import SearchConfig
@@ -41,7 +41,8 @@ class Work:
     """What is left to be done, as far as time depends on it.
 
     `epochs` are a trial's; `scratch_epochs` those of a training from scratch where trials inherit
-    weights, of which `origins` is done before all others and `checks` are done after them.
+    weights, of which `origins` is done before all others and `checks` are done after them; at most
+    `finalists` of `finalist_epochs` come last.
     `begun`: the study holds trials already. `workers` trainings run at a time, on `cores` cores if
     it is not on GPUs.
     """
@@ -57,11 +58,13 @@ class Work:
     scratch_epochs: int = 0
     origins: int = 0
     checks: int = 0
+    finalists: int = 0
+    finalist_epochs: int = 0
 
     @property
     def at_a_time(self) -> int:
         """Trainings at a time that do not slow each other down."""
-        most = min(self.workers, max(1, self.trials, self.checks))
+        most = min(self.workers, max(1, self.trials, self.checks, self.finalists))
         return most if self.on_gpu else min(most, self.cores)
 
 
@@ -136,7 +139,17 @@ def work_left(space: Space, trials: Sequence[Trial], left: int, train_images: in
         scratch_epochs=training.epochs,
         origins=int(begins),
         checks=_checks_left(space, trials, left),
+        finalists=_finalists_left(space, trials, left),
+        finalist_epochs=finalists.epochs(space),
     )
+
+
+def _finalists_left(space: Space, trials: Sequence[Trial], left: int) -> int:
+    """How many trainings there will be at most once `left` trials more are trained."""
+    again = sum(t.role is Role.FINALIST and t.state is State.RUNNING for t in trials)
+    if not left:
+        return again + len(finalists.missing(space, trials))
+    return finalists.most(space.file.finalists)
 
 
 def _checks_left(space: Space, trials: Sequence[Trial], left: int) -> int:
@@ -218,7 +231,15 @@ def total_seconds(work: Work, cost: StepTime) -> float:
     rounds = math.ceil(work.trials / work.at_a_time)
     checks = math.ceil(work.checks / work.at_a_time) * work.scratch_epochs
     checking = checks * epoch_seconds(work, cost)
-    return _before_trials(work, cost) + rounds * trial_seconds(work, cost) + checking
+    before = _before_trials(work, cost)
+    return before + rounds * trial_seconds(work, cost) + checking + final_seconds(work, cost)
+
+
+def final_seconds(work: Work, cost: StepTime) -> float:
+    """The finalists' trainings, without their tests."""
+    rounds = math.ceil(work.finalists / work.at_a_time)
+    each = cost.setup_seconds + work.finalist_epochs * epoch_seconds(work, cost)
+    return rounds * each
 
 
 def _before_trials(work: Work, cost: StepTime) -> float:
@@ -230,7 +251,8 @@ def estimate(space: Space, work: Work, cost: StepTime) -> Estimate:
     """What `work` takes at `cost`, and what would shorten it."""
     seconds, each = total_seconds(work, cost), trial_seconds(work, cost)
     before = _before_trials(work, cost)
-    timeout = _timeout(space.file.search.timeout_minutes, work, seconds, (before, each))
+    spent = (before, each, final_seconds(work, cost))
+    timeout = _timeout(space.file.search.timeout_minutes, work, seconds, spent)
     wait = timeout.seconds if timeout else seconds
     gpu_sized = not work.on_gpu and seconds >= DAY and each >= HOUR
     rules, epochs = space.file.search.early_stopping, work.epochs
@@ -249,20 +271,20 @@ def estimate(space: Space, work: Work, cost: StepTime) -> Estimate:
 
 
 def _timeout(
-    minutes: float | None, work: Work, seconds: float, spent: tuple[float, float]
+    minutes: float | None, work: Work, seconds: float, spent: tuple[float, float, float]
 ) -> Timeout | None:
     """No trial is begun after the timeout, but those that run are trained to their ends.
 
-    `spent`: seconds before the first trial, and of each.
+    `spent`: seconds before the first trial, of each, and of the finalists, which come after it.
     """
-    before, each = spent
+    before, each, after = spent
     if minutes is None:
         return None
     rounds = math.floor(max(0.0, 60 * minutes - before) / each) + 1
     trials = rounds * work.at_a_time
     if trials >= work.trials:
         return None
-    return Timeout(minutes, min(seconds, before + rounds * each), trials)
+    return Timeout(minutes, min(seconds, before + rounds * each + after), trials)
 
 
 def shorter(space: Space, work: Work, cost: StepTime) -> tuple[Shortcut, ...]:
@@ -297,6 +319,8 @@ def _changes(
     fewer = FEW_TRIALS - (space.trials - work.trials)
     if space.slots and len(space.fixed) <= FEW_TRIALS and 0 < fewer < work.trials:
         yield f"-o search.trials={FEW_TRIALS}", replace(work, trials=fewer), cost, False
+    if work.finalists:
+        yield "--finalists 0", replace(work, finalists=0), cost, False
     if not work.on_gpu and work.workers < min(work.cores, work.trials):
         yield f"-o search.workers={work.cores}", replace(work, workers=work.cores), cost, True
 

@@ -25,12 +25,12 @@ from search.database import Patience, Say, storage_errors
 from search.other_space import other_space
 from search.records import ID, Records
 from search.sampling.domain import CONSTRAINTS, COSTS
-from search.stored_trial import CANDIDATE, MICRO_BATCHES, read_trial, refuse_unfinished
+from search.stored_trial import CANDIDATE, JUDGED, MICRO_BATCHES, read_trial, refuse_unfinished
 from search.study_file import StudyFile
 from search.study_place import StudyPlace
 from search.trial import Role, State, Trial
 from search.unrecorded import Unrecorded
-from trainers.messages import EpochResult, Failed, Latency, Start, Worker
+from trainers.messages import EpochResult, Failed, Judged, Latency, Start, Worker
 
 REFERENCE = "latency_reference_ms"
 START = "start"
@@ -45,6 +45,7 @@ class Proposal:
 
     `parameters` is empty for one that the sampler could not have chosen, such as a control;
     `system_attributes` are what the sampler wants to find again, such as NSGA-II's generation.
+    `seed` and `of` are those of a finalist's `Trial`.
     """
 
     architecture: Architecture
@@ -53,6 +54,8 @@ class Proposal:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     distributions: Mapping[str, BaseDistribution] = dataclasses.field(default_factory=dict)
     system_attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int | None = None
+    of: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,6 +301,10 @@ class Ledger:
         """Records the learning curve so far."""
         self._records.set(number, "curve", [dataclasses.asdict(epoch) for epoch in curve])
 
+    def judged(self, number: int, judged: Judged) -> None:
+        """Records what the test split says of a finalist."""
+        self._records.set(number, JUDGED, dataclasses.asdict(judged))
+
     def complete(self, number: int, reason: str = "") -> None:
         """Ends a trial that was trained for all its epochs; `reason`: why something is missing.
 
@@ -359,7 +366,8 @@ def _attributes(proposal: Proposal, cost: Cost, epochs: int) -> dict[str, Any]:
             "architecture_id": architecture.architecture_id,
             "summary_params": cost.summary_params,
             "epochs": epochs,
-        },
+        }
+        | ({} if proposal.of is None else {"seed": proposal.seed, "of": proposal.of}),
     }
 
 

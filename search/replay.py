@@ -6,11 +6,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.stored_trial import MICRO_BATCHES, read_trial, refuse_unfinished
+from search.stored_trial import JUDGED, MICRO_BATCHES, read_trial, refuse_unfinished
 from search.trial import State
 from search.unrecorded import Unrecorded, Write
 
-READ = {"curve", "latency", "latency_ms", "reason", "worker", MICRO_BATCHES}
+READ = {"curve", "latency", "latency_ms", "reason", "worker", JUDGED, MICRO_BATCHES}
 """Attributes that `read_trial` looks at."""
 
 OUTCOMES = {

@@ -44,10 +44,10 @@ from ray.tune.search import Searcher
 from models.errors import ExecutorLostError, InputError, StorageError
 from models.interruption import SIGNALS, Interruption
 from models.printable import one_line
-from search.driver import Driver, NoTask
+from search.driver import Driver
 from search.ray_daemons import RayDaemons
 from search.space_file import SearchConfig
-from search.tasks import Assignment
+from search.tasks import Assignment, NoTask
 from trainers.environment import worker_environment
 from trainers.messages import Answer, Cause, Failed
 from trainers.quiet import Quiet

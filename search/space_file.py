@@ -10,6 +10,7 @@ from models.architecture import Backbone
 from models.sections import Section
 from models.written import Candidates, Word
 from models.yaml_input import Document, override, read_yaml, validate
+from search.trial import Role
 from trainers.config import (
     BASELINE,
     PADDLE,
@@ -145,6 +146,19 @@ class SearchConfig(Section):
         return self
 
 
+class Finalists(Section):
+    """What is trained again when the search is over, and judged by the test split.
+
+    `count`: how many of the front, the picks first (`search.picks`); beside them the baseline, the
+    control, and for each a control of its size. 0 has none. `seeds`: trainings of each. `epochs`:
+    None takes those of a training from scratch.
+    """
+
+    count: Annotated[int, Field(ge=0, le=100)] = 1
+    seeds: Annotated[int, Field(ge=2, le=100)] = 3
+    epochs: PositiveInt | None = None
+
+
 def read_space_file(path: Path, overrides: Iterable[str] = ()) -> Document:
     """What a YAML file says, with `key=value` overrides, every value of its type.
 
@@ -168,6 +182,20 @@ class SpaceFile(Section):
     latency: LatencyConfig = LatencyConfig()
     objectives: Objectives = Objectives()
     search: SearchConfig = SearchConfig()
+    finalists: Finalists = Finalists()
+
+    def recipe(self, role: Role) -> TrainingConfig:
+        """How a trial of this role is trained.
+
+        A finalist from scratch, unless all begin with given weights.
+        """
+        if role.contends:
+            return self.training.inheriting
+        if role is not Role.FINALIST:
+            return self.training
+        given = self.training.start not in {SCRATCH, BASELINE}
+        whole = self.training.inheriting if given else self.training
+        return whole.model_copy(update={"epochs": self.finalists.epochs or whole.epochs})
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -185,6 +213,7 @@ class SpaceFile(Section):
             del value["search"][free]
         value["data"] = self.data.fingerprint
         value["device"] = "gpu" if self.search.gpus_per_trial else "cpu"
+        del value["finalists"]
         del value["candidates"]  # more of them may be listed as one goes
         del value["training"]["warm"]["checks"]
         if not self.training.inherits:

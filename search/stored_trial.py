@@ -12,10 +12,11 @@ from models.errors import StorageError
 from models.printable import encodable
 from search.trial import Role, State, Trial
 from trainers.curve import amount, count, finite, read_curve
-from trainers.messages import Latency, Worker
+from trainers.messages import Judged, Latency, Worker
 
 CANDIDATE = "candidate"
 MICRO_BATCHES = "micro_batches"
+JUDGED = "test"
 
 Exceeded = Callable[[float, float | None], Mapping[str, float]]
 """Which budgets a number of parameters and a latency exceed, and by how much."""
@@ -64,6 +65,9 @@ def _read(frozen: FrozenTrial) -> Trial:
         epochs=count(candidate["epochs"]),
         predicted_ms=_known(attributes.get("predicted_ms")),
         micro_batches=_parts(attributes.get(MICRO_BATCHES, 1)),
+        seed=_count_or_none(candidate.get("seed")),
+        of=_count_or_none(candidate.get("of")),
+        judged=_judged(attributes.get(JUDGED)),
     )
 
 
@@ -98,6 +102,19 @@ def _worker(given: Mapping[str, Any]) -> Worker:
     count(worker.threads)
     _text(worker.mkl_debug_cpu_type or "")
     return worker
+
+
+def _judged(given: Mapping[str, Any] | None) -> Judged | None:
+    if given is None:
+        return None
+    for name in ("accuracy", "loss"):
+        amount(given[name])
+    count(given["images"])
+    return Judged(**given)
+
+
+def _count_or_none(value: Any) -> int | None:
+    return None if value is None else count(value)
 
 
 def _parts(value: Any) -> int:

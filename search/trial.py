@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 from models.architecture import Architecture
-from trainers.messages import EpochResult, Latency, Worker
+from trainers.messages import EpochResult, Judged, Latency, Worker
 
 FEW = 2  # placements that are listed one by one
 
@@ -37,7 +37,8 @@ class Role(enum.StrEnum):
     """Why a trial is in the study: proposed by the sampler, or there to be compared with.
 
     Where candidates inherit the baseline's weights, the ORIGIN is the training these come from,
-    and a CHECK a candidate that is trained from scratch as well.
+    and a CHECK a candidate that is trained from scratch as well. A FINALIST is one of the trainings
+    by which the search's answer is judged (`search.finalists`).
     """
 
     CANDIDATE = "candidate"
@@ -45,11 +46,12 @@ class Role(enum.StrEnum):
     CONTROL = "control"
     ORIGIN = "origin"
     CHECK = "check"
+    FINALIST = "finalist"
 
     @property
     def contends(self) -> bool:
         """Whether its trials count and may be on the front: those trained by the study's recipe."""
-        return self not in {Role.ORIGIN, Role.CHECK}
+        return self in {Role.CANDIDATE, Role.BASELINE, Role.CONTROL}
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Trial:
     (`search.latency_model`), and None where neither is; `predicted_ms` is kept when it is measured
     after all. `over_budget` maps each budget that is exceeded to value ÷ budget. `micro_batches`:
     in how many parts its batches were computed, more than one where memory was short.
+    Of a finalist, `seed` is that of its training (all others have the study's), `of` the number of
+    the trial it is trained for, `judged` what the test split says.
     """
 
     number: int
@@ -82,6 +86,9 @@ class Trial:
     name: str = ""
     predicted_ms: float | None = None
     micro_batches: int = 1
+    seed: int | None = None
+    of: int | None = None
+    judged: Judged | None = None
 
     @property
     def architecture_id(self) -> str:

@@ -1,12 +1,29 @@
 """What becomes of a trial after one more epoch, by what the others of its study have reached."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 
 from search.early_stopping import reason_to_stop
 from search.front import may_be_on_front
 from search.latencies import Latencies
 from search.space import Space
 from search.trial import Role, Trial
+from trainers.curve import read_epoch
+from trainers.messages import EpochResult
+
+
+def why_no_result(result: EpochResult, epoch: int) -> str | None:
+    """Why `result` is none that epoch `epoch` can have; None for a good one.
+
+    With it in a study no search could read that any more.
+    """
+    if not result.judged:
+        return f"the validation accuracy of epoch {result.epoch} is {result.val_accuracy}"
+    try:
+        read_epoch(epoch, asdict(result))
+    except (TypeError, ValueError) as error:
+        return f"epoch {result.epoch} has no such result: {error}"
+    return None
 
 
 class Verdict:
@@ -27,11 +44,11 @@ class Verdict:
         return reason_to_stop(at_best, others, rules, self._space.file.objectives.minimize)
 
     def is_awaited(self, trial: Trial, trials: Collection[Trial]) -> bool:
-        """Whether a trained trial's worker has more to say: where the weights are, or a latency.
+        """Whether a trained trial's worker has more to say: weights, a test, or a latency.
 
         The latency is measured of those that may be on the front and had it only predicted.
         """
-        if trial.role is Role.ORIGIN:
+        if trial.role in {Role.ORIGIN, Role.FINALIST}:
             return True
         if not trial.latency_predicted:
             return False

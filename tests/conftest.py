@@ -1,4 +1,6 @@
 import signal
 
-# Below nohup SIGHUP is ignored, in children too: tests begin as they would in a terminal.
+# A shell ignores SIGINT for what it starts in the background, nohup SIGHUP, and children would,
+# too: tests begin as they would in a terminal.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)

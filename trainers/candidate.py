@@ -14,14 +14,27 @@ from models.backbone import BackboneNetwork
 from models.build import build
 from models.errors import InputError, StorageError
 from trainers.checkpoint import Checkpoint, Checkpoints
+from trainers.data.held_out import held_out_batches
 from trainers.data.search_split import search_batches, training_sample
 from trainers.environment import describe_worker
 from trainers.latency import measure_latency
-from trainers.messages import Answer, Built, Cause, Failed, Measured, Resumed, Saved, Start, Task
+from trainers.messages import (
+    Answer,
+    Built,
+    Cause,
+    Failed,
+    Judged,
+    Measured,
+    Resumed,
+    Saved,
+    Start,
+    Task,
+    packed,
+)
 from trainers.precision import resolve
 from trainers.quiet import Quiet
 from trainers.start import inherit_start, save_start
-from trainers.train import DivergedError, as_input, train
+from trainers.train import DivergedError, as_input, judge, train
 from trainers.training_state import refuse_misfit
 
 # They wait for locks that a crash may have left held, and a worker that hangs is never replaced.
@@ -34,9 +47,9 @@ SAMPLE = 64
 def run_candidate(task: Task) -> Generator[Answer, None, None]:
     """Builds, measures and trains the candidate of `task`: a `Built`, a `Measured`, all epochs.
 
-    Where the task has it so, the `Measured` comes last, or a `Saved`. A training that was begun
-    before goes on behind a `Resumed`. Whatever goes wrong becomes
-    a last `Failed`; nothing is raised. Close the iterator to stop.
+    Where the task has it so, the `Measured` comes last, or a `Saved` or a `Judged`. A training that
+    was begun before goes on behind a `Resumed`. Whatever goes wrong becomes a last `Failed`;
+    nothing is raised. Close the iterator to stop.
     """
     try:
         yield from _answers(task)
@@ -88,7 +101,9 @@ def _answers(task: Task) -> Iterator[Answer]:
             begun=begun,
             micro_batches=task.micro_batches,
         )
-        if task.save_to is not None:
+        if task.final:
+            yield _judged(task, network, quiet)
+        elif task.save_to is not None:
             yield Saved(save_start(network, Path(task.save_to)))
         elif not task.measure_first:
             yield _measured(task, network, quiet)
@@ -128,6 +143,13 @@ def _refuse_misfit(task: Task, network: BackboneNetwork, found: Checkpoint) -> N
 def _inherit(task: Task, network: BackboneNetwork, start: Start) -> None:
     pixels = training_sample(task.data, Path(task.data_folder), SAMPLE)
     inherit_start(network, start, as_input(pixels, task.data.image_size))
+
+
+def _judged(task: Task, network: BackboneNetwork, quiet: Quiet) -> Judged:
+    """Opens the test split, which no other task does."""
+    batches = held_out_batches(task.data, Path(task.data_folder), task.device)
+    hits, loss = judge(network, batches, task.data.image_size, quiet)
+    return Judged(int(hits.sum()) / len(hits), loss, len(hits), packed(hits.tolist()))
 
 
 def _measured(task: Task, network: BackboneNetwork, quiet: Quiet) -> Measured:

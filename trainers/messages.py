@@ -1,7 +1,9 @@
 """What a worker is told and what it answers: plain values that travel between processes."""
 
+import base64
 import enum
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.architecture import Architecture
@@ -26,7 +28,8 @@ class Task:
     `start`: the weights to inherit; `save_to`: the file to write the trained ones to.
     `checkpoints`: the folder that is this training's own, where it may have been begun already.
     `micro_batches`: parts that each batch is computed in, one after another. `study`: the id of the
-    study it is for, whose checkpoints others do not take.
+    study it is for, whose checkpoints others do not take. `final`: in the end it is judged by the
+    test split, and its latency is not measured.
     """
 
     architecture: Architecture
@@ -42,6 +45,7 @@ class Task:
     checkpoints: str | None = None
     micro_batches: int = 1
     study: str = ""
+    final: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,39 @@ class Saved:
     start: Start
 
 
+@dataclass(frozen=True)
+class Judged:
+    """The trained network was judged by the test split: accuracy (a fraction) and mean loss.
+
+    `hits`: which of the `images` it labelled right, in their order, as `packed` makes it.
+    """
+
+    accuracy: float
+    loss: float
+    images: int
+    hits: str
+
+    def __post_init__(self) -> None:
+        right = sum(self.unpacked())
+        if right != round(self.accuracy * self.images):
+            raise ValueError(f"{right} hits of {self.images} are no accuracy of {self.accuracy}")
+
+    def unpacked(self) -> list[bool]:
+        """`hits`, image by image. Raises ValueError where they are not those of `images`."""
+        data = base64.b64decode(self.hits, validate=True)
+        bits = "".join(f"{byte:08b}" for byte in data)
+        if not self.images or len(data) != (self.images + 7) // 8 or "1" in bits[self.images :]:
+            raise ValueError(f"{len(data)} bytes of hits are not those of {self.images} images")
+        return [bit == "1" for bit in bits[: self.images]]
+
+
+def packed(hits: Sequence[bool]) -> str:
+    """A bit for each, the first the highest of its byte, in base64."""
+    bits = "".join("1" if hit else "0" for hit in hits).ljust((len(hits) + 7) // 8 * 8, "0")
+    data = bytes(int(bits[start : start + 8], 2) for start in range(0, len(bits), 8))
+    return base64.b64encode(data).decode()
+
+
 class Cause(enum.StrEnum):
     """Why a candidate failed."""
 
@@ -159,4 +196,4 @@ class Failed:
     cause: Cause = Cause.ITSELF
 
 
-Answer = Built | Resumed | Measured | EpochResult | Saved | Failed
+Answer = Built | Resumed | Measured | EpochResult | Saved | Judged | Failed

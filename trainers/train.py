@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
@@ -24,6 +25,8 @@ from trainers.precision import autocast, resolve
 from trainers.quiet import Quiet
 from trainers.schedule import learning_rate
 from trainers.training_state import TrainingState, refuse_misfit
+
+Hits = npt.NDArray[np.bool_]
 
 FADE_SHARE = 0.5
 """Share of a training with inherited weights after which blocks that were faded in act wholly."""
@@ -232,24 +235,32 @@ class _Trainer:
         return F.cross_entropy(logits, as_tensor(labels), label_smoothing=smoothing)
 
 
-@paddle.no_grad()
 def evaluate(
     network: nn.Layer, batches: Evaluation, image_size: int, quiet: Quiet
 ) -> tuple[float, float]:
-    """Accuracy (a fraction) and mean cross-entropy of `network`, left in eval mode.
+    """Accuracy (a fraction) and mean cross-entropy of `network`, left in eval mode."""
+    hits, loss = judge(network, batches, image_size, quiet)
+    return int(hits.sum()) / len(hits), loss
+
+
+@paddle.no_grad()
+def judge(
+    network: nn.Layer, batches: Evaluation, image_size: int, quiet: Quiet
+) -> tuple[Hits, float]:
+    """Which images `network` labels right, bool [N], and the mean cross-entropy; in eval mode.
 
     In float32: bfloat16's logits, rounded to 8 bits, would tie.
     """
     network.eval()
-    hits, losses, images = [], [], 0
+    hits, losses = [], []
     for pixels, labels in batches:
         with quiet.training():
             logits = network(as_input(pixels, image_size))
             expected = as_tensor(labels)
             losses.append(F.cross_entropy(logits, expected, reduction="sum"))
-            hits.append((logits.argmax(axis=1) == expected).astype("int64").sum())
-        images += len(labels)
-    return sum(_read(hits)) / images, sum(_read(losses)) / images
+            hits.append(logits.argmax(axis=1) == expected)
+    found: Hits = paddle.concat(hits).numpy()
+    return found, sum(_read(losses)) / len(found)
 
 
 def as_input(pixels: Any, image_size: int) -> paddle.Tensor:

@@ -108,6 +108,7 @@ data: {image_size: 16, train_images: 256, validation_images: 200}
 training: {epochs: 1, batch_size: 64}
 objectives: {max_params: 60000}
 search: {workers: 2}
+finalists: {count: 0}
 candidates:
   plain: {}
   se: {all.all.before_add: {se: {reduction: 4}}}

@@ -6,6 +6,7 @@ and `mutation_table.py` makes a table of it. A new block's wrong versions go int
 """
 
 import mutants_bat
+import mutants_bottleneck
 import mutants_bridge
 import mutants_cbam
 import mutants_channels
@@ -17,6 +18,7 @@ from mutants_base import Mutation
 
 MUTATIONS: tuple[Mutation, ...] = (
     *mutants_bat.MUTATIONS,
+    *mutants_bottleneck.MUTATIONS,
     *mutants_bridge.MUTATIONS,
     *mutants_cbam.MUTATIONS,
     *mutants_channels.MUTATIONS,

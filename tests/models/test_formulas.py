@@ -22,6 +22,13 @@ CASES: list[Case] = [
         ["(2C·Ci + Ci² + Ci·k + 2s·Ci)·H·W + 2s³·k²"],
     ),
     (
+        "bottleneck",
+        {"hidden": 5},
+        {"h": 5},
+        ["2C·h + 9h² + 4h + 2C"],
+        ["(2C·h + 9h²)·H·W"],
+    ),
+    (
         "bridge",
         {"reduction": 4},
         {"m": 6, "n": 3, "ΣC_i": 12 + 40 + 24},

@@ -194,7 +194,8 @@ def test_batch_norms_forget_as_fast_as_the_official_ones(name: str) -> None:
     norms = [part for part in layer.sublayers() if hasattr(part, "_momentum")]
     assert all(norm._momentum == (0.99 if name == "cbam" else 0.9) for norm in norms)
     assert all(norm._epsilon == 1e-5 for norm in norms)
-    named = {"bat": 4, "bridge": 2, "cbam": 1, "coord": 1, "nonlocal": 1, "residual": 2, "snl": 1}
+    named = {"bat": 4, "bottleneck": 3, "bridge": 2, "cbam": 1, "coord": 1, "nonlocal": 1}
+    named |= {"residual": 2, "snl": 1}
     assert len(norms) == named.get(name, 0)
 
 

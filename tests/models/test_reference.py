@@ -13,7 +13,7 @@ from models.attention import block_class, block_names, make_block
 from models.attention.ortho import orthonormal_filters
 from models.block import SlotShape
 from models.build import refuse
-from models.residual_block import BASIC, ResidualBlock
+from models.residual_block import BASIC, BOTTLENECK, ResidualBlock
 
 # No shape here is close to where float32 says little. Layer norm of two values (gc) and the batch
 # norms divide by variances far above their ε or, with `contrast`, at it, not by rounding errors; in
@@ -282,14 +282,31 @@ def _inner(name: str, layer: paddle.nn.Layer) -> int:
 def test_the_residual_control_is_the_backbones_own_block(rectified: bool) -> None:
     """Without the last ReLU where the map comes out of none."""
     layer, _ = make("residual", SlotShape(6, 5, 4, rectified=rectified), {}, None)
-    randomise(layer, np.random.default_rng(0))
     twin = ResidualBlock(BASIC, 6, 6, 1, {}.get)
-    pairs = ((layer.conv1, layer.norm1), (layer.conv2, layer.norm2))
+    same_but_for_the_last_relu(layer, twin, 6, rectified)
+
+
+@pytest.mark.parametrize("rectified", [True, False])
+def test_the_bottleneck_control_is_the_backbones_own_block(rectified: bool) -> None:
+    """That of ResNet-50, where `hidden` is a quarter of the channels."""
+    shape = SlotShape(8, 5, 4, rectified=rectified)
+    layer, _ = make("bottleneck", shape, {"hidden": 2}, None)
+    twin = ResidualBlock(BOTTLENECK, 8, 2, 1, {}.get)
+    same_but_for_the_last_relu(layer, twin, 8, rectified)
+
+
+def same_but_for_the_last_relu(
+    layer: paddle.nn.Layer, twin: ResidualBlock, channels: int, rectified: bool
+) -> None:
+    randomise(layer, np.random.default_rng(0))
+    numbers = range(1, len(twin.convs) + 1)
+    pairs = [(getattr(layer, f"conv{n}"), getattr(layer, f"norm{n}")) for n in numbers]
     for (conv, norm), own_conv, own_norm in zip(pairs, twin.convs, twin.norms, strict=True):
         assert own_conv.set_state_dict(conv.state_dict()) == ([], [])
         assert own_norm.set_state_dict(norm.state_dict()) == ([], [])
     twin.eval()
-    x = paddle.to_tensor(np.random.default_rng(1).normal(size=(2, 6, 5, 4)).astype(np.float32))
+    pixels = np.random.default_rng(1).normal(size=(2, channels, 5, 4))
+    x = paddle.to_tensor(pixels.astype(np.float32))
     ours = layer(x)
     assert (float(ours.min()) < 0) != rectified
     assert np.array_equal(paddle.nn.functional.relu(ours).numpy(), twin(x).numpy())

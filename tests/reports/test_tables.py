@@ -25,7 +25,7 @@ FIRST = [
     "latency_clock", "latency_core", "latency_batch", "latency_rounds", "latency_quiet",
     "predicted_ms", "epochs", "train_seconds",
     "images_per_second", "threads", "device", "precision",
-    "micro_batches", "host",
+    "micro_batches", "host", "seed", "of_trial", "test_accuracy", "test_images",
 ]  # fmt: skip
 
 

@@ -26,13 +26,13 @@ from simulated import (
 from models.architecture import Architecture
 from models.errors import InputError, StorageError
 from search.candidates import count_architectures
-from search.driver import Assignment, NoTask
 from search.front import front
 from search.ledger import Ledger
 from search.placements import placement_proposer
 from search.samplers import KINDS
 from search.sampling.whole import OVER_BUDGET, NothingNowError
 from search.space import Space
+from search.tasks import Assignment, NoTask
 from search.trial import Role, State
 from trainers.messages import Answer, Failed, Task
 

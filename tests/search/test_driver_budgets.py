@@ -17,9 +17,10 @@ from simulated import (
     states,
 )
 
-from search.driver import Assignment, Driver, NoTask
+from search.driver import Driver
 from search.front import front
 from search.ledger import Budgets
+from search.tasks import Assignment, NoTask
 from search.trial import Role, State
 from trainers.messages import Answer, Task
 

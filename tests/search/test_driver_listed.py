@@ -22,10 +22,10 @@ from simulated import (
 from models.build import cost
 from reports.write import write_report
 from search.candidates import count_architectures, every_architecture
-from search.driver import NoTask
 from search.ledger import Ledger
 from search.samplers import KINDS
 from search.space import Space
+from search.tasks import NoTask
 from search.trial import Role, State, Trial
 from trainers.messages import Answer, Task
 
@@ -33,6 +33,7 @@ HEAD = """\
 backbone: {width: 0.0625}
 data: {image_size: 16}
 training: {epochs: 3}
+finalists: {count: 0}
 search: {early_stopping: none}
 """
 SE_LAST = "{stage4.block2.before_add: {se: {reduction: 2}}}"

@@ -18,7 +18,6 @@ from simulated import (
 )
 
 from models.architecture import Architecture
-from search.driver import Assignment, NoTask
 from search.latencies import Latencies
 from search.ledger import Ledger
 from search.placements import PlacementDomain
@@ -26,6 +25,7 @@ from search.proposer import Chosen, Proposer
 from search.samplers import KINDS
 from search.sampling.domain import CONSTRAINTS
 from search.space import Space
+from search.tasks import Assignment, NoTask
 from search.trial import State
 from trainers.messages import Failed, Resumed
 

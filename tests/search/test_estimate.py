@@ -49,6 +49,7 @@ candidates:
   one: {stage4.last.before_add: {se: {reduction: 2}}}
   two: {stage4.last.before_add: {se: {reduction: 4}}}
   three: {stage4.last.after_block: nonlocal}
+finalists: {count: 0}
 """
 FLAGSHIP = Path(__file__).resolve().parents[2] / "spaces" / "resnet18.yaml"
 

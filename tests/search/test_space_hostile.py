@@ -30,7 +30,7 @@ CASES = {
     "a long key": at(12, f"  {LONG[:1000]}: 1", "search.kkk", "unknown key; allowed: sampler"),
     "a long backbone": at(1, f"backbone: {{name: {LONG}}}", "'kkk", "resnet18"),
     "a long block": at(
-        7, f"    {LONG[:1000]}: {{}}", "placement.attention.kkk", "allowed: bat, bridge"
+        7, f"    {LONG[:1000]}: {{}}", "placement.attention.kkk", "allowed: bat, bottleneck"
     ),
     "a long number": at(9, f"training: {{epochs: -{'9' * 4300}}}", "-999", "greater than 0"),
     "infinity in capitals": at(9, "training: {learning_rate: .INF}", "learning_rate", "finite"),

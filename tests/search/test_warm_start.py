@@ -18,9 +18,9 @@ from simulated import (
 
 from models.errors import AllTrialsFailedError, InputError
 from run_search import _refuse_all_failed
-from search.driver import Assignment, NoTask
 from search.ledger import Ledger
 from search.space import Space
+from search.tasks import Assignment, NoTask
 from search.trial import Role, State
 from trainers.messages import Answer, Cause, EpochResult, Failed, Task
 

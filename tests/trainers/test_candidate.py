@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from base64 import b64decode
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +26,13 @@ from trainers.messages import (
     Cause,
     EpochResult,
     Failed,
+    Judged,
     Measured,
     Resumed,
     Saved,
     Start,
     Task,
+    packed,
 )
 
 State = dict[str, np.ndarray[Any, Any]]
@@ -366,3 +369,47 @@ def test_other_weights_than_the_studys_are_refused(
     failed = last(list(run_candidate(replace(task(SE), start=start))))
     assert "are gone" in failed.reason
     assert failed.cause is Cause.INPUT
+
+
+def test_a_final_task_is_judged_by_the_test_split(
+    task: Callable[..., Task], tmp_path: Path
+) -> None:
+    """And has no latency; its hits are those of the accuracy."""
+    labels = np.arange(30) % 2
+    images = np.zeros((30, SIDE, SIDE, 3)) + 150 * labels[:, None, None, None]
+    images[:3] = 150 * (1 - labels[:3, None, None, None])  # which nobody can label right
+    np.save(tmp_path / "test_images.npy", images.astype(np.uint8))
+    np.save(tmp_path / "test_labels.npy", labels)
+    facts = store.DATA_SETS["cifar10"]
+    test = replace(facts.test, images=30, per_class=15)
+    store.DATA_SETS["cifar10"] = replace(facts, test=test)
+    final = replace(task(SE, epochs=4), final=True, measure_first=False)
+    *_, last_epoch, judged = run_candidate(final)
+    assert isinstance(last_epoch, EpochResult)
+    assert isinstance(judged, Judged)
+    assert judged.unpacked() == [False] * 3 + [True] * 27
+    assert (judged.accuracy, judged.images) == (0.9, 30)
+    assert 0 < judged.loss < 5
+
+
+def test_hits_are_packed_and_unpacked() -> None:
+    for many in (1, 7, 8, 9, 30):
+        hits = [number % 3 == 0 for number in range(many)]
+        judged = Judged(sum(hits) / many, 0.5, many, packed(hits))
+        assert judged.unpacked() == hits
+        assert np.array_equal(np.packbits(hits), np.frombuffer(b64decode(judged.hits), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "images", "hits"),
+    [
+        (0.5, 8, "!!"),
+        (0.5, 8, packed([True] * 16)),
+        (0.5, 7, packed([True] * 8)),
+        (0.5, 8, packed([True] * 8)),
+        (0.0, 0, ""),
+    ],
+)
+def test_hits_of_another_accuracy_are_refused(accuracy: float, images: int, hits: str) -> None:
+    with pytest.raises(ValueError, match=r"hits|base64"):
+        Judged(accuracy, 0.5, images, hits)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 PRODUCT = ("models", "trainers", "search", "reports")
 READERS = {
     "trainers.data.store": {"trainers/data/held_out.py"},
-    "trainers.data.held_out": set(),
+    "trainers.data.held_out": {"trainers/candidate.py"},
 }
 """Who may import what opens the test split."""
 
