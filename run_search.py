@@ -23,6 +23,7 @@ from models.interruption import SIGNALS, Interruption
 from models.printable import one_line, printable
 
 if TYPE_CHECKING:
+    from models.yaml_input import Document
     from search.database import Patience
     from search.ledger import Ledger
     from search.space import Space
@@ -37,6 +38,7 @@ any key of the space file can be set with -o, for example:
   -o search.trials=20 -o search.seed=1 -o search.timeout_minutes=30
   -o training.epochs=3 -o training.batch_size=64
   -o data.train_images=512 -o data.path=/data/cifar-10-python.tar.gz
+  --space spaces/folder.yaml -o data.path=FOLDER   (your own images, FOLDER/CLASS/IMAGE)
   -o placement.at_most=1 -o objectives.max_params=12000000
 
 exit codes: 0 done · 2 bad input · 3 storage or disk · 4 every trial failed · 5 study in use ·
@@ -50,12 +52,13 @@ MOST_OFTEN = 3
 
 @dataclass(frozen=True)
 class Job:
-    """One search: what is asked for, and what it works with.
+    """One search: what is asked for, in the `document` of its space, and what it works with.
 
     `folder` is the study's; `scratch` is gone when this process ends, as are all processes that it
     has started since; `command`: what it was started with, without a password.
     """
 
+    document: "Document"
     space: "Space"
     folder: Path
     scratch: Path
@@ -156,7 +159,7 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
             run_folder.remember(folder, place)
         scratch = held.enter_context(none_left())
         command = _command(given.words, storage, place.server)
-        job = Job(space, folder, scratch, place, patience, interruption, command)
+        job = Job(document, space, folder, scratch, place, patience, interruption, command)
         _search(job, estimated=not given.no_estimate)
 
 
@@ -186,18 +189,25 @@ def _set_aside(folder: Path, place: "StudyPlace", patience: "Patience") -> bool:
 
 
 def _search(job: Job, *, estimated: bool) -> None:
+    from reports.progress_bar import progress_bar
+    from search.images import agree_on_images, explain_changes
     from search.inherited import agree_on_start, given_start
     from search.ledger import Ledger
-    from trainers.data.search_split import describe_split
-    from trainers.data.store import prepare
+    from search.space import settled
+    from trainers.data.search_split import describe_split, list_split
+    from trainers.data.store import facts_of, prepare
 
-    space, file = job.space, job.space.file
-    data_folder = prepare(file.data, _say)
+    data = job.space.file.data
+    with progress_bar(sys.stdout, "decoding images") as told:
+        data_folder = prepare(data, _say, told)
+    space = settled(job.document, job.space, facts_of(data.name, data_folder))
+    job, file = replace(job, space=space), space.file
     start = given_start(space)
-    split = describe_split(file.data, data_folder)
-    with job.interruption.shield():
+    split, images = describe_split(file.data, data_folder), list_split(file.data, data_folder)
+    with explain_changes(job.folder, images), job.interruption.shield():
         names, fingerprint = space.objective_names, file.fingerprint
         ledger = Ledger.open(job.folder, names, fingerprint, job.place, job.patience)
+    agree_on_images(ledger, split, job.folder, images)
     agree_on_start(ledger, start, job.folder)
     _note_facts(ledger, job, split)
     if estimated:
@@ -206,9 +216,9 @@ def _search(job: Job, *, estimated: bool) -> None:
         _run(job, ledger, data_folder)
     except BaseException:
         with contextlib.suppress(Exception):  # why the search ended matters more
-            _report(job.folder, ledger, file.data.validation_images)
+            _report(job.folder, ledger, file.data.judges)
         raise
-    _report(job.folder, ledger, file.data.validation_images)
+    _report(job.folder, ledger, file.data.judges)
     _refuse_all_failed(ledger)
 
 

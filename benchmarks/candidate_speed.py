@@ -94,7 +94,7 @@ def child(task: dict[str, Any]) -> list[dict[str, float]]:
 def _ours(network: Architecture, settings: Any) -> dict[str, float]:
     from trainers import candidate
     from trainers.config import LatencyConfig
-    from trainers.data.store import cache_folder
+    from trainers.data.cache import cache_folder
     from trainers.messages import EpochResult, Failed, Measured, Task
     from trainers.quiet import Quiet
 

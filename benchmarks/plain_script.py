@@ -285,8 +285,8 @@ def of_space(space: Space) -> Settings:
     """The settings of a space file, which must be one that this script can follow."""
     data, training = space.file.data, space.file.training
     settings = Settings(
-        train_images=data.train_images or 50_000 - data.validation_images,
-        validation_images=data.validation_images,
+        train_images=data.train_images or 50_000 - data.judges,
+        validation_images=data.judges,
         split_seed=data.split_seed,
         image_size=data.image_size,
         crop_padding=data.augmentation.crop_padding,

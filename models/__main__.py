@@ -70,7 +70,7 @@ def _say(lines: list[str]) -> None:
 
 def _describe(document: Document) -> list[str]:
     if "placements" in document.values:
-        return describe_architecture(*read_architecture(document))
+        return describe_architecture(*read_architecture(_of_recipe(document)))
     _refuse_unknown(document)
     backbone, image_size = _backbone(document)
     plan = read_plan(document, backbone, image_size)
@@ -78,6 +78,20 @@ def _describe(document: Document) -> list[str]:
     for name, architecture in _candidates(document, backbone, plan).items():
         lines += ["", f"candidate {name}", *describe_architecture(architecture, image_size)]
     return lines
+
+
+def _of_recipe(document: Document) -> Document:
+    """The architecture of a recipe (`trainers.recipe`), which is not models' to read."""
+    if "recipe" not in document.values:
+        return document
+    known: dict[str, object] = {
+        key: document.values[key] for key in ("backbone", "placements") if key in document.values
+    }
+    data, places = document.values.get("data"), dict(document.places)
+    if isinstance(data, dict) and "image_size" in data:
+        known["image_size"] = data["image_size"]
+        places["image_size",] = document.place(("data", "image_size"))
+    return Document(document.source, known, places, document.has_lines)
 
 
 def _refuse_unknown(document: Document) -> None:
@@ -115,7 +129,7 @@ def _candidates(document: Document, backbone: Backbone, plan: Plan) -> dict[str,
 def _load(document: Document, weights: str, *, new_classifier: bool) -> list[str]:
     if "placements" not in document.values:
         raise InputError(f"{document.source}: --weights needs a file that lists placements")
-    architecture, image_size = read_architecture(document)
+    architecture, image_size = read_architecture(_of_recipe(document))
     network = build.build(architecture, image_size, seed=0)
     published = weights == PUBLISHED
     path = published_weights(architecture.backbone) if published else Path(weights)

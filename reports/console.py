@@ -33,8 +33,13 @@ def open_view(stream: TextIO, settings: ViewSettings) -> View:
 
     A terminal that cannot move its cursor or cannot show Unicode gets plain lines too.
     """
-    if stream.isatty() and "utf" in (stream.encoding or "").lower():
-        console = Console(file=stream)
-        if not console.is_dumb_terminal:
-            return LiveView(console, settings)
-    return PlainView(stream, settings)
+    console = suits_live_view(stream)
+    return PlainView(stream, settings) if console is None else LiveView(console, settings)
+
+
+def suits_live_view(stream: TextIO) -> Console | None:
+    """The console of a terminal that can move its cursor and show Unicode; None for all else."""
+    if not stream.isatty() or "utf" not in (stream.encoding or "").lower():
+        return None
+    console = Console(file=stream)
+    return None if console.is_dumb_terminal else console

@@ -58,7 +58,7 @@ def _doubts(study: Study) -> list[str]:
 
 def _question(study: Study) -> str:
     backbone = prose(str(study.space.get("backbone", {}).get("name", "the backbone")))
-    data = prose(str(study.space["data"].get("name", "the data")))
+    data = prose(study.data_title)
     return (
         f"*Which attention block, put where in {backbone}, buys the most validation accuracy on "
         f"{data} for its cost?* Judged by {objectives_in_words(study.objectives)}."

@@ -12,6 +12,8 @@ from reports.wording import code, number_of, prose
 from search.study_file import DATABASE, address
 from search.trial import Role, State, Trial
 
+MOST_LISTED = 50  # names of classes, say
+
 
 def how_measured(study: Study) -> list[str]:
     """Machine, data, recipe and latency protocol, a bullet each; the unknown is left out."""
@@ -132,7 +134,9 @@ def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_shown, value)) + "]"
+        left = len(value) - MOST_LISTED
+        more = [f"and {left:,} more"] if left > 0 else []
+        return "[" + ", ".join([*map(_shown, value[:MOST_LISTED]), *more]) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

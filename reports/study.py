@@ -91,6 +91,11 @@ class Study:
         )
 
     @property
+    def data_title(self) -> str:
+        """What people call the images: those of a folder by its name."""
+        return str(self.data.get("title") or self.space["data"].get("name", "the data"))
+
+    @property
     def validation_images(self) -> int:
         """How many images every validation accuracy was read on."""
         return int(self.space["data"]["validation_images"])

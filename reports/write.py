@@ -16,6 +16,7 @@ from reports.tables import (
     trials_table,
 )
 from search.effects import effects
+from search.export import write_picks
 from search.run_folder import REPORT
 
 
@@ -49,4 +50,5 @@ def write_report(run_folder: Path, study: Study | None = None) -> Path:
             write_figure(study, path)
     except OSError as error:
         raise StorageError(f"{folder}: the report cannot be written: {error}") from error
+    write_picks(run_folder, study)
     return folder

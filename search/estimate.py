@@ -131,7 +131,7 @@ def work_left(space: Space, trials: Sequence[Trial], left: int, train_images: in
         trials=left,
         epochs=training.inheriting.epochs,
         train_images=train_images,
-        validation_images=file.data.validation_images,
+        validation_images=file.data.judges,
         workers=1,
         cores=1,
         on_gpu=file.search.gpus_per_trial > 0,

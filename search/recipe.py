@@ -6,38 +6,67 @@ from pathlib import Path
 from models.errors import InputError
 from models.yaml_input import Document
 from search.space_file import SpaceFile
-from trainers.config import BASELINE, PADDLE, SCRATCH
-from trainers.data.store import DATA_SETS
+from trainers.config import BASELINE, IMAGE_FOLDER, PADDLE, SCRATCH
+from trainers.data.facts import Foreseen
+from trainers.data.store import foresee
 
 WEIGHTS = (".safetensors", ".pdparams")
 
 
-def refuse_recipe(document: Document, file: SpaceFile) -> None:
-    """Raises InputError with place and reason if no candidate could be trained as `file` says."""
-    _refuse_images(document, file)
+def foreseen(document: Document, file: SpaceFile) -> Foreseen:
+    """What can be told of the images before they are prepared. Raises InputError."""
+    try:
+        return foresee(file.data)
+    except InputError as error:
+        raise InputError(f"{document.place(('data', 'path'))}: {error}") from None
+
+
+def completed(file: SpaceFile, known: Foreseen) -> SpaceFile:
+    """`file` with what follows from its images and was left out.
+
+    How many validate depends, in a folder, on how many can be used: `search.space.settled`.
+    """
+    if file.data.name != IMAGE_FOLDER:
+        return file.model_copy(update={"data": file.data.settled(known.images)})
+    if "classes" in file.backbone.model_fields_set:
+        return file
+    backbone = file.backbone.model_copy(update={"classes": known.classes})
+    return file.model_copy(update={"backbone": backbone})
+
+
+def refuse_recipe(document: Document, file: SpaceFile, known: Foreseen) -> None:
+    """Raises InputError with place and reason if no candidate could be trained as `file` says.
+
+    `known` is what is `foreseen` of its images.
+    """
+    refuse_images(document, file, known)
     _refuse_training(document, file)
-    _refuse_augmentation(document, file)
+    _refuse_augmentation(document, file, known)
     _refuse_start(document, file)
 
 
-def _refuse_images(document: Document, file: SpaceFile) -> None:
-    """More classes or images than there are."""
-    facts, data = DATA_SETS[file.data.name], file.data
-    if file.backbone.classes != facts.classes:
-        message = f"{file.backbone.classes} is not allowed: {data.name} has {facts.classes} classes"
+def refuse_images(document: Document, file: SpaceFile, known: Foreseen) -> None:
+    """Raises InputError for other classes than there are, and for more images."""
+    data = file.data.settled(known.images)
+    if file.backbone.classes != known.classes:
+        message = (
+            f"{file.backbone.classes} is not allowed: {known.title} has {known.classes} classes"
+        )
+        if data.name == IMAGE_FOLDER:
+            message += f"; write {known.classes}, or leave it out"
         raise InputError(document.problem(("backbone", "classes"), message))
-    left = facts.train.images - data.validation_images
+    left = known.images - data.judges
     if left < 1:
         message = (
-            f"{data.validation_images:,} leave nothing to train on of the {facts.train.images:,} "
-            f"images of {data.name}'s training split; allowed: fewer than these"
+            f"{data.judges:,} leave nothing to train on of the {known.images:,} "
+            f"images of {known.title}'s training split; allowed: fewer than these"
         )
         raise InputError(document.problem(("data", "validation_images"), message))
     train = left if data.train_images is None else data.train_images
     if train > left:
         message = (
-            f"{train:,} and {data.validation_images:,} validation images are more than the "
-            f"{facts.train.images:,} of {data.name}'s training split; allowed: at most {left:,}"
+            f"{train:,} and {data.judges:,} validation images are more than the "
+            f"{known.images:,} of {known.title}'s training split; allowed: at most {left:,}"
         )
         raise InputError(document.problem(("data", "train_images"), message))
     if file.training.batch_size > train:
@@ -61,9 +90,9 @@ def _refuse_training(document: Document, file: SpaceFile) -> None:
         raise InputError(document.problem(("training", "precision"), message))
 
 
-def _refuse_augmentation(document: Document, file: SpaceFile) -> None:
+def _refuse_augmentation(document: Document, file: SpaceFile, known: Foreseen) -> None:
     """Changes that can leave nothing of an image; they are made at its size in the data set."""
-    size = DATA_SETS[file.data.name].image_size
+    size = known.image_size
     changes = file.data.augmentation
     problems = {
         "crop_padding": (changes.crop_padding, "a crop could miss the whole image"),
@@ -71,10 +100,10 @@ def _refuse_augmentation(document: Document, file: SpaceFile) -> None:
     }
     for key, (given, what) in problems.items():
         if given >= size:
-            message = (
-                f"{given} is not allowed: {what}, which {file.data.name} has {size} pixels a side "
-                f"(data.image_size is what it is resized to afterwards); allowed: 0 to {size - 1}"
-            )
+            side = f"which in {known.title} has {size} pixels a side"
+            if file.data.name != IMAGE_FOLDER:
+                side += " (data.image_size is what it is resized to afterwards)"
+            message = f"{given} is not allowed: {what}, {side}; allowed: 0 to {size - 1}"
             raise InputError(document.problem(("data", "augmentation", key), message))
 
     pixels = size * size

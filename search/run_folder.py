@@ -16,6 +16,7 @@ from models.errors import InputError, StorageError, StudyBusyError
 from models.printable import one_line, printable
 from models.whole_file import replacing
 from search.checkpoints import FOLDER as CHECKPOINTS
+from search.export import FOLDER as EXPORT
 from search.study_file import BESIDE, DATABASE, StudyFile
 from search.study_place import StudyPlace
 from search.study_server import StudyServer
@@ -29,7 +30,7 @@ REPORT = "report"
 MOST_SAID = 2000  # bytes that are read of a file which is shown to people
 # Written in place, so that a second name of theirs would be written as well.
 IN_PLACE = {HOLDER, UNRECORDED, DATABASE, *(DATABASE + suffix for suffix in BESIDE)}
-LEVELS = {REPORT: 1, CHECKPOINTS: 2}  # how deep the program reads and writes in these
+LEVELS = {REPORT: 1, CHECKPOINTS: 2, EXPORT: 2}  # how deep the program reads and writes in these
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a pipe",

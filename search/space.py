@@ -22,8 +22,9 @@ from models.registry import UnknownEntryError
 from models.shorthand import nearest_position, position_list, selected, slots_named
 from models.written import Word
 from models.yaml_input import Document, KeyPath, validate
-from search.recipe import refuse_recipe
+from search.recipe import completed, foreseen, refuse_images, refuse_recipe
 from search.space_file import PlacementRules, SpaceFile, read_space_file
+from trainers.data.facts import DataSetFacts
 
 DEFAULT_TRIALS = 50
 MAX_VARIANTS = 1000
@@ -161,12 +162,24 @@ def check_space(document: Document) -> Space:
     if file.placement is None and not file.candidates:
         message = "is missing: say where what may be placed, or list `candidates`, or both"
         raise InputError(document.problem(("placement",), message))
+    known = foreseen(document, file)
+    file = completed(file, known)
     plan = read_plan(document, file.backbone, file.data.image_size)
     choices_at = _sampled(document, file, plan) if file.placement else {}
     candidates = read_candidates(document, file.candidates, file.backbone, plan)
-    refuse_recipe(document, file)
+    refuse_recipe(document, file, known)
     control_slot = _control_slot(document, file, plan, choices_at)
     return Space(document.source, file, tuple(choices_at), choices_at, candidates, control_slot)
+
+
+def settled(document: Document, space: Space, facts: DataSetFacts) -> Space:
+    """`space` once its images are prepared: with as many validation images as they allow.
+
+    Raises InputError where they are too few for it.
+    """
+    refuse_images(document, space.file, facts.foreseen)
+    data = space.file.data.settled(facts.train.images)
+    return replace(space, file=space.file.model_copy(update={"data": data}))
 
 
 def _sampled(

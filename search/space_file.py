@@ -211,8 +211,8 @@ class SpaceFile(Section):
             "early_stopping",
         ):
             del value["search"][free]
+        value["data"] = self.data.fingerprint
         value["device"] = "gpu" if self.search.gpus_per_trial else "cpu"
-        del value["data"]["path"]  # verified by checksum wherever it lies
         del value["finalists"]
         del value["candidates"]  # more of them may be listed as one goes
         del value["training"]["warm"]["checks"]

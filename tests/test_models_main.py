@@ -27,6 +27,18 @@ placements:
 """
 
 
+RECIPE = """\
+recipe: 1
+study: {name: mine, trial: 3}
+backbone: {name: resnet18, stem: cifar}
+placements:
+  stage4.block2.before_add: {bridge: {reduction: 16}}
+data: {image_size: 64}
+training: {epochs: 30}
+full_training: {seeds: [0]}
+"""
+
+
 def test_a_space_in_a_process_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "models", "spaces/resnet18.yaml"],
@@ -76,6 +88,19 @@ def test_an_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         " → conv2 ─ [B] ─ add x →",
     ]
     assert "  →          a ReLU\n  add x      the shortcut is the block's input\n" in out
+
+
+def test_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At the image size of its data; its other sections are not models' to read."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    assert main([str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "images 64 × 64" in out
+    assert "[A] bridge(" in out
+    path.write_text(RECIPE.replace("image_size: 64", "image_size: 4"))
+    assert main([str(path)]) == 2
+    assert "recipe.yaml:6: image_size: 4 is not allowed" in capsys.readouterr().err
 
 
 def test_candidates_of_a_space_are_drawn(

@@ -122,7 +122,7 @@ def _checkpoints(task: Task) -> Checkpoints | None:
         return None
     facts = {
         "study": task.study,
-        "data": task.data.model_dump(mode="json", exclude={"path"}),  # images are where they are
+        "data": task.data.fingerprint,  # images are where they are
         "device": task.device,
         "architecture": task.architecture.to_json(),
         "training": task.training.model_dump(mode="json"),

@@ -1,9 +1,9 @@
 """How a candidate is trained and on which images: the `data` and `training` parts of a space."""
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from models.sections import Section
 
@@ -15,6 +15,12 @@ ResolvedPrecision = Literal["float32", "bfloat16"]
 SCRATCH, BASELINE, PADDLE = "scratch", "baseline", "paddle"
 """Values of `TrainingConfig.start`; any other is a file."""
 
+IMAGE_FOLDER = "folder"
+"""The `DataConfig.name` of a folder of images; any other is a published data set."""
+
+JUDGES = 500
+"""Images that tell candidates apart to within 4 points or so, where an accuracy is some 70 %."""
+
 
 def _word_or_file(start: object) -> object:
     if not isinstance(start, str) or not start:
@@ -22,8 +28,8 @@ def _word_or_file(start: object) -> object:
     return start
 
 
-def _some(images: int) -> int:
-    if images < 1:
+def _some(images: int | None) -> int | None:
+    if images is not None and images < 1:
         raise ValueError("without validation images nothing tells candidates apart; allowed: 1 up")
     return images
 
@@ -53,18 +59,63 @@ class Augmentation(Section):
 class DataConfig(Section):
     """Which images a candidate sees.
 
-    `path`: where the data set lies; `None` looks in the cache and then asks the known sources.
+    `name`: a published data set, or `folder`: `path` is a folder with a sub-folder of images for
+    each class. `path` of a published one: where it lies; `None` looks in the cache and then asks
+    the known sources.
     `train_images`, `validation_images`: how many of the training split serve as either, drawn
-    class by class with `split_seed`; `train_images: None` takes all that validation leaves.
+    class by class with `split_seed`; `train_images: None` takes all that validation leaves;
+    `validation_images: None` what `validation_share` says.
+    Of a folder alone: `test_share` of its images are the test split, drawn with `split_seed` as
+    well; `unusable` files are refused, or skipped.
     """
 
-    name: Literal["cifar10"] = "cifar10"
+    name: Literal["cifar10", "folder"] = "cifar10"
     path: str | None = None
     image_size: Annotated[int, Field(ge=8, le=1024)] = 32
     train_images: PositiveInt | None = None
-    validation_images: Annotated[int, Field(le=10**9), AfterValidator(_some)] = 5000
+    validation_images: Annotated[Annotated[int, Field(le=10**9)] | None, AfterValidator(_some)] = (
+        None
+    )
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    test_share: Annotated[float, Field(gt=0, le=0.9)] = 0.2
+    unusable: Literal["refuse", "skip"] = "refuse"
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _of_a_folder(self) -> Self:
+        for key in ("test_share", "unusable"):
+            # A default may be there: a configuration that was written out is read again.
+            odd = getattr(self, key) != type(self).model_fields[key].default
+            if odd and self.name != IMAGE_FOLDER:
+                raise ValueError(f"{key} is for name: folder; {self.name} has a test split")
+        return self
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides which images a candidate sees; where they lie does not."""
+        of_a_folder = {"test_share"} if self.name != IMAGE_FOLDER else set()
+        return self.model_dump(mode="json", exclude={"path", "unusable"} | of_a_folder)
+
+    def settled(self, images: int) -> Self:
+        """With the number of validation images, of a training split of so many `images`."""
+        if self.validation_images is not None:
+            return self
+        return self.model_copy(update={"validation_images": validation_share(images)})
+
+    @property
+    def judges(self) -> int:
+        """`validation_images` of a `settled` configuration."""
+        if self.validation_images is None:
+            raise ValueError("how many images judge is not known before the data set is")
+        return self.validation_images
+
+
+def validation_share(images: int) -> int:
+    """How many of a training split judge where nothing is said: a tenth, 5,000 of CIFAR-10's.
+
+    Of small sets up to 500, as far as these are at most a fifth: fewer tell nothing apart.
+    """
+    return max(1, images // 10, min(JUDGES, images // 5))
 
 
 class LatencyConfig(Section):

@@ -5,10 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import paddle
 from paddle import inference, nn
 
 Pass = Callable[[], None]
+Images = npt.NDArray[np.float32]
+Answers = Callable[[Images], Images]
+"""Images `[N, 3, H, W]` to logits `[N, classes]`."""
+
 _GPU_POOL_MIB = 100
 
 
@@ -49,14 +54,32 @@ def _exported(network: nn.Layer, images: np.ndarray) -> Pass:
     return run
 
 
-def export(network: nn.Layer, shape: tuple[int, ...], folder: Path) -> Path:
+def open_exported(path: Path) -> Answers:
+    """The network that `export` wrote to `path`, on the current device: images to logits."""
+    predictor = inference.create_predictor(_config(path))
+    given = predictor.get_input_handle(predictor.get_input_names()[0])
+    result = predictor.get_output_handle(predictor.get_output_names()[0])
+
+    def answer(images: Images) -> Images:
+        given.copy_from_cpu(np.ascontiguousarray(images))
+        predictor.run()
+        logits: Images = result.copy_to_cpu()
+        return logits
+
+    return answer
+
+
+def export(
+    network: nn.Layer, shape: tuple[int | None, ...], folder: Path, name: str = "network"
+) -> Path:
     """Writes `network` for Paddle Inference into `folder`: `network.json`, `network.pdiparams`.
 
-    Returns the path of both without their suffix. Takes about a second. The network itself stays
-    as it was: layer by layer, as it is trained.
+    `shape` `[N, 3, H, W]` of its input, `images`; None for a batch of any size. Returns the path of
+    both files without their suffix. Takes about a second. The network itself stays as it was: layer
+    by layer, as it is trained.
     """
-    path = folder / "network"
-    spec = [paddle.static.InputSpec(list(shape), "float32")]
+    path = folder / name
+    spec = [paddle.static.InputSpec(list(shape), "float32", name="images")]
     static = paddle.jit.to_static(network, input_spec=spec, full_graph=True)
     try:
         paddle.jit.save(static, str(path))

@@ -56,10 +56,10 @@ def measure_latency(
         pass_s = max(_seconds(run, time.perf_counter) for run in passes)
     patience_s = max(PATIENCE_S, PATIENCE * seconds_of_measuring(settings, pass_s))
     clock = _clock(settings.engine)
-    with quiet.measuring(patience_s) as alone, _undisturbed() as core:
-        _rounds(passes, clock, WARM_UP_SHARE * settings.seconds, 1)
+    with quiet.measuring(patience_s) as alone, undisturbed() as core:
+        timed_rounds(passes, clock, WARM_UP_SHARE * settings.seconds, 1)
         left = (1 - WARM_UP_SHARE) * settings.seconds
-        times = _rounds(passes, clock, left, MIN_ROUNDS, settings.precision)
+        times = timed_rounds(passes, clock, left, MIN_ROUNDS, settings.precision)
     ratio, half_width = _ratio(times)
     return Latency(
         ratio=ratio,
@@ -103,7 +103,7 @@ def _clock(engine: str) -> Clock:
     return time.thread_time if engine == "eager" else time.process_time
 
 
-def _rounds(
+def timed_rounds(
     passes: Sequence[Pass],
     clock: Clock,
     seconds: float,
@@ -137,7 +137,7 @@ def _ratio(times: Times) -> tuple[float, float]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[int | None]:
+def undisturbed() -> Iterator[int | None]:
     """Keeps this process on the core it is on, without garbage collection; gives that core."""
     allowed = os.sched_getaffinity(0)
     core = _current_core()

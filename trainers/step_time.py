@@ -135,7 +135,7 @@ class _Timing:
         task, folder = self.task, Path(self.task.data_folder)
         whole, _ = search_batches(task.data, task.training, folder, task.seed, task.device)
         images = batch * min(steps, len(whole.sizes))
-        judges = min(images, task.data.validation_images, EVALUATION_BATCH)
+        judges = min(images, task.data.validation_images or images, EVALUATION_BATCH)
         data = task.data.model_copy(update={"train_images": images, "validation_images": judges})
         training = task.training.model_copy(
             update={"batch_size": batch, "epochs": 10**6, "learning_rate": RATE}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trainers.data.store import cache_folder
+from trainers.data.cache import cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -27,7 +27,8 @@ PLACES = (
     "report/.report.1.md", "checkpoints", "checkpoints/trial-00000",
     "checkpoints/trial-00000/epoch-00001.json", "study.db", "study.db-journal", "study.db-wal",
     "study.db-shm", "study.begun", "study.begun-journal", ".write-probe", "baseline.safetensors",
-    "baseline.safetensors.sha256", "anything",
+    "baseline.safetensors.sha256", "export", "export/README.md", "export/most-accurate",
+    "export/most-accurate/recipe.yaml", "export/most-accurate/training", "anything",
 )  # fmt: skip
 
 

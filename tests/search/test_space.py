@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from image_folders import write_folder
 from simulated import SPACE, make_space
 
 from models.architecture import Slot
@@ -20,8 +21,10 @@ random_input = settings(max_examples=75, deadline=None, derandomize=True, databa
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_shipped_spaces_load(path: Path) -> None:
-    space = load_space(path)
+def test_shipped_spaces_load(path: Path, tmp_path: Path) -> None:
+    images = write_folder(tmp_path / "images", {"cat": 40, "dog": 40})
+    given = [f"data.path={images}"] if path.name == "folder.yaml" else []
+    space = load_space(path, given)
     assert space.slots or space.candidates
     assert space.source == str(path)
 

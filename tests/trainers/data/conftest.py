@@ -16,10 +16,10 @@ from PIL import Image
 from trainers.data import store
 from trainers.data.cifar10 import FACTS, FOLDER
 from trainers.data.facts import (
-    DataSetFacts,
     DecodedSet,
     LabelledImages,
-    SplitFacts,
+    PublishedFacts,
+    PublishedSplit,
     images_checksum,
     labels_checksum,
 )
@@ -40,7 +40,7 @@ def write_tar(path: Path, members: Mapping[str, bytes]) -> Path:
 class SmallSet:
     """Facts and arrays of ten train and four test images of 4 × 4 pixels in two classes."""
 
-    facts: DataSetFacts
+    facts: PublishedFacts
     decoded: DecodedSet
 
     def batches(self) -> dict[str, bytes]:
@@ -98,14 +98,13 @@ def png(pixels: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def _part(split: SplitFacts, images: int, seed: int) -> tuple[LabelledImages, SplitFacts]:
+def _part(split: PublishedSplit, images: int, seed: int) -> tuple[LabelledImages, PublishedSplit]:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (images, SIZE, SIZE, 3), dtype=np.uint8)
     labels = rng.permutation(np.arange(images) % 2)
     facts = replace(
         split,
-        images=images,
-        per_class=images // 2,
+        class_counts=(images // 2,) * 2,
         label_prefix=tuple(labels[:3].tolist()),
         images_sha256=images_checksum(pixels),
         labels_sha256=labels_checksum(labels),

@@ -10,10 +10,11 @@ import pytest
 
 from trainers.config import Augmentation, DataConfig
 from trainers.data.batches import EvaluationBatches, TrainingBatches
+from trainers.data.cache import cache_folder, check_cache
 from trainers.data.cifar10 import FACTS, FOLDER, decode_archive, decode_folder
 from trainers.data.order import TrainingOrder
 from trainers.data.split import stratified_split
-from trainers.data.store import cache_folder, check_cache, open_test, open_train, prepare
+from trainers.data.store import open_test, open_train, prepare
 
 
 @pytest.fixture(scope="module")

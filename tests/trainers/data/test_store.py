@@ -12,9 +12,10 @@ import pytest
 from models.errors import InputError
 from trainers.config import DataConfig
 from trainers.data import __main__ as command
-from trainers.data import sources, store
+from trainers.data import cache, sources, store
+from trainers.data.cache import cache_folder
 from trainers.data.facts import DecodedSet
-from trainers.data.store import cache_folder, open_test, open_train, prepare
+from trainers.data.store import open_test, open_train, prepare
 
 if TYPE_CHECKING:
     from conftest import SmallSet
@@ -126,13 +127,13 @@ def test_two_at_once_both_get_a_whole_cache(
 ) -> None:
     archive = small.npm_archive(tmp_path / "x.tgz")
     both_written = threading.Barrier(2, timeout=20)
-    publish = store._publish
+    publish = cache.publish
 
     def publish_together(part: Path, folder: Path) -> None:
         both_written.wait()
         publish(part, folder)
 
-    monkeypatch.setattr(store, "_publish", publish_together)
+    monkeypatch.setattr(cache, "publish", publish_together)
     folders: list[Path] = []
 
     def work() -> None:
@@ -145,7 +146,7 @@ def test_two_at_once_both_get_a_whole_cache(
         thread.join()
     assert folders == [cache_folder("cifar10")] * 2
     assert list(folders[0].parent.iterdir()) == [folders[0]]
-    store.check_cache(folders[0], small.facts)
+    cache.check_cache(folders[0], small.facts)
 
 
 def test_what_a_killed_process_left_is_removed_in_the_end(
@@ -155,7 +156,7 @@ def test_what_a_killed_process_left_is_removed_in_the_end(
     old, new = parent / ".part-old", parent / ".part-new"
     for left in (old, new):
         left.mkdir(parents=True)
-    os.utime(old, (time.time() - 2 * store.STALE_S,) * 2)
+    os.utime(old, (time.time() - 2 * cache.STALE_S,) * 2)
     monkeypatch.setattr(sources, "fetch", lambda *_arguments: small.decoded)
     prepare(DataConfig())
     assert not old.exists()
@@ -171,7 +172,7 @@ def test_a_clock_that_jumps_by_a_day_makes_nothing_stale(
     left.mkdir(parents=True)
     os.utime(left, (time.time() - 3600,) * 2)
     jumped = time.time() + days * 24 * 3600
-    monkeypatch.setattr(store.time, "time", lambda: jumped)
+    monkeypatch.setattr(cache.time, "time", lambda: jumped)
     monkeypatch.setattr(sources, "fetch", lambda *_arguments: small.decoded)
     prepare(DataConfig())
     assert left.exists()
