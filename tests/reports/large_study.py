@@ -50,7 +50,7 @@ BLOCKS: dict[str, tuple[tuple[str, ...], float, int, float]] = {
 LARGE_SPACE: dict[str, Any] = {
     **SPACE,
     "backbone": {"name": "resnet18", "stem": "cifar", "width": 0.25, "classes": 10},
-    "placement": {"stages": None, "at_most": 3, "attention": dict.fromkeys(BLOCKS, {})},
+    "placement": {"stages": None, "at_most": 3, "attention": {name: {} for name in BLOCKS}},
     "training": {**SPACE["training"], "epochs": EPOCHS},
     "objectives": {**SPACE["objectives"], "max_params": 760_000},
 }
