@@ -10,7 +10,7 @@ from reports.drawing import Backbone
 from reports.gains import Gain, gain_over
 from reports.markup import inline
 from reports.study import Study
-from reports.wording import UNKNOWN, count, latency_with_interval, percent, prose, shortened
+from reports.wording import UNKNOWN, count, latency, percent, prose, shortened
 from search.picks import picks
 from search.trial import Role, State, Trial
 
@@ -107,7 +107,7 @@ def _verdict(gain: Gain) -> str:
 def _facts(study: Study, trial: Trial) -> tuple[tuple[str, str], ...]:
     baseline = study.baseline
     params, macs = f"{trial.params:,}", count(trial.macs)
-    shown = latency_with_interval(trial)
+    shown = latency(trial)
     if baseline and trial.number != baseline.number:
         params += _more(trial.params, baseline.params)
         macs += _more(trial.macs, baseline.macs)
@@ -118,7 +118,9 @@ def _facts(study: Study, trial: Trial) -> tuple[tuple[str, str], ...]:
 
 
 def _more(value: float, reference: float) -> str:
-    return f", {100 * (value / reference - 1):+.1f} %" if reference else ""
+    if value == reference or not reference:
+        return ""
+    return f" ({100 * (value / reference - 1):+.1f} %)"
 
 
 def _placed(drawn: Backbone, trial: Trial) -> list[Placed]:

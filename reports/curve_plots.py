@@ -15,8 +15,8 @@ from reports.wording import block_type, number_of, percent
 from search.hypervolume import Moment
 from search.trial import Role, State, Trial
 
-INCHES = (7.0, 4.0)
-HALF = (4.6, 3.4)
+INCHES = (5.4, 3.9)
+HALF = (4.2, 3.0)
 MOST_NAMED = 5  # of the front, each in a colour of its own; a study may have dozens
 HOUR = 3600.0
 
@@ -45,7 +45,7 @@ def _curves(study: Study) -> Plot:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(x=0.04)
     axes.autoscale_view()
-    legend(figure, [axes])
+    legend(figure, [axes], size=8)
     settle(figure)
     targets = tuple(target(axes, t.number, _points(t)) for t in [*others, *named])
     ended = sum(trial.state is State.STOPPED for trial in trained)

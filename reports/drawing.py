@@ -15,10 +15,11 @@ from reports.palette import BLOCKS
 from reports.study import Study
 from reports.wording import shortened
 
-WIDTH = 320.0
-LABEL = 96.0  # for the stage's name and the shape of its maps
-CELLS = (14.0, 10.0, 7.0)  # widths of a slot, the widest that leaves a stage on one line
-HIGH, GAP, LINE = 14.0, 6.0, 22.0
+WIDTH, NARROWEST = 320.0, 180.0
+LABEL = 72.0  # for the stage's name and the shape of its maps
+CELLS = (22.0, 16.0, 12.0, 9.0, 7.0)  # widths of a slot, the widest that leaves a stage on one line
+HIGH, GAP, LINE = 14.0, 8.0, 22.0
+WIDE_ENOUGH = 9.0  # for a letter
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SYMBOL = "backbone"
 MOST_BLOCKS = 500  # that are drawn where it is not known which there are
@@ -33,7 +34,7 @@ class Backbone:
     """Where each slot lies in the drawing of a backbone, and that drawing."""
 
     places: Mapping[Slot, tuple[float, float, float]]  # left, top, width
-    height: float
+    size: tuple[float, float]
     symbol: Markup
     colours: Mapping[str, str]
 
@@ -51,14 +52,14 @@ class Backbone:
             marks += Markup(
                 '<rect class="at {}" x="{}" y="{}" width="{}" height="{}" rx="2"/>'
             ).format(self.colour(placement.block.name), x - 1, y - 2, width + 2, HIGH + 4)
-            if width >= CELLS[1]:
+            if width >= WIDE_ENOUGH:
                 marks += Markup('<text class="letter" x="{}" y="{}">{}</text>').format(
                     x + width / 2, y + HIGH / 2 + 3.2, letter
                 )
         return Markup(
             '<svg class="backbone" viewBox="0 0 {} {}" role="img" aria-label="{}">'
             '<use href="#{}"/>{}</svg>'
-        ).format(f"{WIDTH:g}", f"{self.height:g}", _words(architecture), SYMBOL, marks)
+        ).format(f"{self.size[0]:g}", f"{self.size[1]:g}", _words(architecture), SYMBOL, marks)
 
     def lettered(self, architecture: Architecture) -> list[tuple[str, Placement]]:
         """Each placement with the letter of its block."""
@@ -83,13 +84,14 @@ def backbone(study: Study) -> Backbone:
     for slot, (x, y, width) in places.items():
         first, last = _ends(slot, outline)
         boxes += _cell(x, y, width, first=first, last=last)
-    height = top + 2
+    right = max((x + width for x, _, width in places.values()), default=0.0)
+    size = (max(right, NARROWEST) + 2, top + 2)
     symbol = Markup('<symbol id="{}" viewBox="0 0 {} {}">{}</symbol>').format(
-        SYMBOL, f"{WIDTH:g}", f"{height:g}", boxes
+        SYMBOL, f"{size[0]:g}", f"{size[1]:g}", boxes
     )
     names = block_names(study)
     colours = {name: BLOCKS[at % len(BLOCKS)] for at, name in enumerate(names)}
-    return Backbone(places, height, symbol, colours | {"residual": "grey"})
+    return Backbone(places, size, symbol, colours | {"residual": "grey"})
 
 
 def _words(architecture: Architecture) -> str:
@@ -131,8 +133,8 @@ def _shape(study: Study, stage: int) -> str:
 
 def _label(stage: int, shape: str, top: float) -> Markup:
     return Markup('<text class="stage" x="0" y="{}">stage {}</text>').format(
-        top + (HIGH / 2 if shape else HIGH / 2 + 4), stage
-    ) + Markup('<text class="shape" x="0" y="{}">{}</text>').format(top + HIGH / 2 + 9, shape)
+        top + (HIGH / 2 - 0.5 if shape else HIGH / 2 + 3.5), stage
+    ) + Markup('<text class="shape" x="0" y="{}">{}</text>').format(top + HIGH / 2 + 8.5, shape)
 
 
 def _stage(
@@ -153,7 +155,7 @@ def _stage(
             places[Slot(stage, block, position)] = (left, top, cell)
             left += cell
         left += GAP
-    return top + LINE + 4
+    return top + LINE + 3
 
 
 def _wide(blocks: Iterable[Sequence[str]], cell: float) -> float:

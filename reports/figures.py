@@ -58,10 +58,9 @@ def draw(study: Study) -> Figure:
     panels[0].set_ylabel("validation accuracy (%)")
     figure.suptitle(_title(study), fontsize=9, parse_math=False)
     legend(figure, panels)
-    figure.draw_without_rendering()
+    settle(figure)
     for axes in panels:
         keep_apart(axes)
-    settle(figure)
     return figure
 
 
@@ -100,7 +99,7 @@ def _scale(axes: Axes, trials: Sequence[Trial], cost: str) -> None:
     axes.margins(x=0.08, y=0.08)
 
 
-def legend(figure: Figure, panels: Iterable[Axes]) -> None:
+def legend(figure: Figure, panels: Iterable[Axes], size: float = 7) -> None:
     """What the marks of all panels mean, below them, in as many columns as have room."""
     entries = {
         label: handle
@@ -115,7 +114,7 @@ def legend(figure: Figure, panels: Iterable[Axes]) -> None:
             list(entries),
             loc="outside lower center",
             ncols=columns,
-            fontsize=7,
+            fontsize=size,
             frameon=False,
         )
         if shown.get_window_extent().width <= figure.bbox.width or columns == 1:

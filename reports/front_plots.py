@@ -8,7 +8,7 @@ from reports.study import Study
 from reports.wording import OBJECTIVES, count, latency, number_of, percent
 from search.trial import State, Trial
 
-INCHES = (4.6, 4.4)
+INCHES = (4.0, 4.4)
 COSTS = {"params": "parameters", "latency_ms": "latency (ms)", "macs": "MACs"}
 
 
@@ -27,10 +27,9 @@ def _plot(study: Study, cost: str) -> Plot:
     figure, axes = new_figure(*INCHES)
     panel(axes, study, cost, COSTS[cost])
     axes.set_ylabel("validation accuracy (%)")
-    legend(figure, [axes])
-    figure.draw_without_rendering()
-    keep_apart(axes)
+    legend(figure, [axes], size=7.5)
     settle(figure)
+    keep_apart(axes)
     targets: list[Target] = []
     full = drawable(study.in_state(State.COMPLETE), cost)
     stopped = drawable(study.in_state(State.STOPPED), cost)

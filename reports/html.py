@@ -17,7 +17,7 @@ from markupsafe import Markup
 from models.printable import printable
 from reports.answer import verdicts
 from reports.cards import Card, best_cards, card, compared_cards
-from reports.drawing import Backbone, backbone
+from reports.drawing import backbone
 from reports.findings import Findings
 from reports.markdown import PLOTS
 from reports.markup import blocks, inline
@@ -61,7 +61,7 @@ def page(study: Study, findings: Findings, plots: Sequence[Plot], files: Sequenc
     trials = {trial.number: trial for trial in study.trials}
     pointed = sorted({each.trial for plot in plots for each in plot.targets})
     cards = {number: card(study, drawn, trials[number]) for number in pointed}
-    parts = [_part(study, findings, section, plots, cards) for section in sections(study, findings)]
+    parts = [_part(findings, section, plots, cards) for section in sections(study, findings)]
     style, script = _style(), (TEMPLATES / "script.js").read_text(encoding="utf-8")
     doubt = warning(study)
     return _environment().get_template(PAGE).render(
@@ -82,7 +82,6 @@ def page(study: Study, findings: Findings, plots: Sequence[Plot], files: Sequenc
 
 
 def _part(
-    study: Study,
     findings: Findings,
     section: Section,
     plots: Sequence[Plot],

@@ -13,7 +13,7 @@ from reports.study import Study
 from reports.wording import block_type
 from search.trial import Role, Trial
 
-NEAR = 1.5  # the accuracy axis reaches this many spans of the full trainings below them
+NEAR = 0.6  # the accuracy axis reaches this many spans of the full trainings below them
 LEAST_SPAN = 2.0  # per cent
 
 BLOCK_COLOURS = tuple(PICTURE[name] for name in palette.BLOCKS)
@@ -22,6 +22,7 @@ MIXED_COLOUR, MIXED_MARKER = PICTURE["purple"], "d"
 GREY, LINE, INK, PAPER = (PICTURE[name] for name in ("grey", "line", "ink", "paper"))
 NUMBER = "number"  # what drawings call a trial's number beside its mark
 PREDICTED = "predicted latency"
+POINTS = 72  # of an inch
 LIFT = 1.0  # points that a number is moved up at a time
 
 Style = tuple[str, str]
@@ -179,11 +180,14 @@ def keep_apart(axes: Axes) -> None:
     The axes must have their final extent.
     """
     placed: list[Bbox] = []
-    for number in sorted(axes.texts, key=lambda text: text.get_window_extent().y0):
-        while any(number.get_window_extent().overlaps(other) for other in placed):
-            x, y = number.get_position()
-            number.set_position((x, y + LIFT))
-        box = number.get_window_extent()
+    step = LIFT * axes.get_figure(root=True).dpi / POINTS  # type: ignore[union-attr]
+    found = [(text, text.get_window_extent()) for text in axes.texts]
+    for number, its in sorted(found, key=lambda each: each[1].y0):
+        box, lifts = its, 0
+        while any(box.overlaps(other) for other in placed):
+            box, lifts = box.translated(0, step), lifts + 1
+        x, y = number.get_position()
+        number.set_position((x, y + lifts * LIFT))
         if placed and box.y1 > axes.bbox.y1 + box.height:
             number.set_visible(False)
         else:

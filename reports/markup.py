@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-LONG = 14  # rows, from which on a table is folded up
+LONG = 25  # rows, from which on a table is folded up
 STRONG = (Markup("<strong>"), Markup("</strong>"))
 EMPHASIS = (Markup("<em>"), Markup("</em>"))
 _TEXT = re.compile(r"[^\\`*&]+")
@@ -144,9 +144,7 @@ def _table(rows: Sequence[str], caption: str) -> Markup:
     ).format(f"{caption}: table", inline(caption), titles, lines)
     if len(body) < LONG:
         return table
-    return Markup("<details><summary>{}: {} rows</summary>{}</details>").format(
-        inline(caption), len(body), table
-    )
+    return Markup("<details><summary>Show {} rows</summary>{}</details>").format(len(body), table)
 
 
 def _table_row(cells: Sequence[str], ends: Sequence[str]) -> Markup:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ from reports.palette import PICTURE
 
 DPI = 200
 POINTS = 72  # of an inch
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: to be read, searched and set in the page's font
     "svg.hashsalt": "attention-placement-search",  # the same names within, the same bytes
     "font.family": ["DejaVu Sans"],

@@ -40,7 +40,7 @@ def inline(plot: Plot, say: Say) -> Markup:
     marks = Markup("").join(_mark(each, index == 0, say) for index, each in enumerate(plot.targets))
     return Markup(
         '<svg class="drawing" viewBox="0 0 {} {}" role="{}" aria-label="{}">'
-        '<g aria-hidden="true" stroke-linejoin="round" stroke-linecap="butt">{}</g>'
+        '<g aria-hidden="true" fill="var(--ink)" stroke-linejoin="round">{}</g>'
         '<g class="marks">{}</g></svg>'
     ).format(
         f"{width:g}",

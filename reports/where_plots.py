@@ -1,5 +1,7 @@
 """Drawings of what the search learned: the map of gains, and the importance of choices."""
 
+from collections.abc import Sequence
+
 from matplotlib.patches import Rectangle
 
 from reports.marks import GREY, INK, LINE
@@ -14,7 +16,7 @@ CELL = (0.95, 0.42)  # inches
 MOST_BARS = 20
 
 
-def where_plots(effects: list[Effect], found: Importances) -> list[Plot]:
+def where_plots(effects: Sequence[Effect], found: Importances) -> list[Plot]:
     """Those for which enough was trained."""
     shown = where(effects)
     plots = [_map(shown)] if shown else []
