@@ -7,6 +7,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from reports.figures import legend
+from reports.growth_words import NEARLY
 from reports.marks import BLOCK_COLOURS, BLOCK_MARKERS, GREY, INK, LINE, Style
 from reports.palette import PICTURE
 from reports.plot import Plot, in_style, new_figure, settle, target
@@ -138,8 +139,8 @@ def _growth(points: Points, name: str, label: str, alt: str) -> Plot:
 
 
 def _growth_alt(moments: Sequence[Moment], unit: str) -> str:
-    nearly = next(moment for moment in moments if moment.volume >= 0.95)
+    nearly = next(moment for moment in moments if moment.volume >= NEARLY)
     return (
-        f"Hypervolume of the front by {unit}: 95 % of the final one is reached by trial "
-        f"{nearly.trials} of {moments[-1].trials}."
+        f"Hypervolume of the front by {unit}: {100 * NEARLY:g} % of the final one is reached after "
+        f"{nearly.trials} of {moments[-1].trials} trials."
     )

@@ -15,15 +15,13 @@ def growth_lines(moments: Sequence[Moment], objectives: tuple[str, ...]) -> list
     last = moments[-1]
     nearly = next(moment for moment in moments if moment.volume >= NEARLY)
     since = next(m.trials for m in moments if m.volume >= last.volume * (1 - 1e-9))
-    time = f", in {duration(nearly.seconds)} of training" if last.seconds > 0 else ""
-    whole = f" of {duration(last.seconds)}" if last.seconds > 0 else ""
+    spent = f" ({duration(nearly.seconds)} of {duration(last.seconds)})" if last.seconds else ""
+    behind = last.trials - since
     text = (
         f"{100 * NEARLY:g} % of the final hypervolume in {objectives_in_words(objectives)} was "
-        f"reached with trial {nearly.trials} of {last.trials}{time}{whole}; the front last grew "
-        f"with trial {since}"
+        f"reached after {nearly.trials} of {number_of(last.trials, 'trial')}{spent}; the front "
+        f"last grew {number_of(behind, 'trial') + ' before' if behind else 'at'} the end."
     )
-    without = last.trials - since
-    text += f", {number_of(without, 'trial')} before the end." if without else ", the last one."
     return [
         text,
         "",

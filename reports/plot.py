@@ -24,6 +24,7 @@ STYLE: Any = {
     "svg.hashsalt": "attention-placement-search",  # the same names within, the same bytes
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
+    "axes.prop_cycle": mpl.cycler(color=[PICTURE["ink"]]),
     "axes.linewidth": 0.7,
     "axes.edgecolor": PICTURE["line"],
     "axes.labelcolor": PICTURE["ink"],
