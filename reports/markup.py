@@ -76,8 +76,13 @@ def _code(text: str, at: int) -> tuple[Markup, int]:
             inner = text[start : start + end.start()]
             if len(inner) > 2 and inner[0] == inner[-1] == " ":
                 inner = inner[1:-1]
-            return Markup("<code>{}</code>").format(inner), start + end.end()
+            return Markup("<code>{}</code>").format(_breakable(inner)), start + end.end()
     return escape(ticks), start
+
+
+def _breakable(text: str) -> Markup:
+    """A text that may go on in the next line behind each `=`: placements are long."""
+    return Markup("=<wbr>").join(text.split("="))
 
 
 def blocks(lines: Sequence[str], title: str) -> Markup:

@@ -33,7 +33,7 @@ SCRIPTS = (
     "<script>alert(1)</script>", "]]></style></script><img src=x onerror=alert(1)>",
     "\"' onfocus=alert(1) x='", "\u202e\u2066evil\u2069", "--></template></svg><b>", "{{ 7*7 }}",
 )  # fmt: skip
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+VOID = {"meta", "wbr", "link", "br", "img", "input", "hr"}
 
 
 class Page(HTMLParser):

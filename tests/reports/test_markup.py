@@ -35,7 +35,7 @@ def test_prose_is_shown_as_it_was(text: str) -> None:
 @given(NASTY)
 def test_code_is_shown_as_it_was(text: str) -> None:
     shown = inline(code(text))
-    assert re.findall("<[^>]*>", shown) == ["<code>", "</code>"]
+    assert re.findall("<(?!wbr)[^>]*>", shown) == ["<code>", "</code>"]
     assert text_of(shown).strip() == plain(text).strip()
 
 
