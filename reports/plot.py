@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import matplotlib.rcsetup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -24,7 +25,7 @@ STYLE: Any = {
     "svg.hashsalt": "attention-placement-search",  # the same names within, the same bytes
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
-    "axes.prop_cycle": mpl.cycler(color=[PICTURE["ink"]]),
+    "axes.prop_cycle": mpl.rcsetup.cycler(color=[PICTURE["ink"]]),
     "axes.linewidth": 0.7,
     "axes.edgecolor": PICTURE["line"],
     "axes.labelcolor": PICTURE["ink"],
