@@ -37,8 +37,19 @@ def question(study: Study) -> str:
     data = prose(str(study.space["data"].get("name", "the data")))
     return (
         f"*Which attention block, put where in {backbone}, buys the most validation accuracy on "
-        f"{data} for its cost?* Judged by {objectives_in_words(study.objectives)}."
+        f"{data} for its cost?* Judged by {objectives_in_words(study.objectives)}"
+        f"{_budgets(study)}."
     )
+
+
+def _budgets(study: Study) -> str:
+    objectives = study.space.get("objectives", {})
+    given = {
+        "parameters": objectives.get("max_params"),
+        "ms latency": objectives.get("max_latency_ms"),
+    }
+    limits = [f"{v:,} {unit}" for unit, v in given.items() if type(v) in {int, float}]
+    return f", with at most {' and '.join(limits)}" if limits else ""
 
 
 def sections(study: Study, findings: Findings) -> list[Section]:

@@ -48,6 +48,8 @@ def _map(shown: Map) -> Plot:
                 x + 0.5, y + 0.74, cell.interval.replace(" to ", "…"), ha="center", va="center",
                 size=4.8, color=colour,
             )  # fmt: skip
+    for text in axes.texts:
+        text.set_in_layout(False)  # they lie within their cells: nothing needs to make room
     settle(figure)
     sure = [cell for _, cells in shown.rows for cell in cells if cell.settled]
     alt = (
