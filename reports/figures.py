@@ -1,7 +1,6 @@
 """The picture: accuracy against parameters and against latency, with what was found and left."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -36,13 +35,8 @@ MOST_OF_A_FACT = 100  # characters
 PANELS = (("params", "parameters"), ("latency_ms", "latency (ms)"))
 
 
-def write_figure(study: Study, path: Path) -> None:
-    """Draws the study into a PNG of 1600 × 700 pixels."""
-    overview(study).png(path)
-
-
 def overview(study: Study) -> Plot:
-    """Both panels in one drawing."""
+    """Both panels in one drawing, as a PNG of 1600 × 700 pixels."""
     alt = "Accuracy against parameters and latency"
     return Plot("pareto", alt, alt, draw(study), dpi=DPI)
 

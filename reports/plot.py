@@ -74,12 +74,21 @@ class Plot:
     @cached_property
     def svg(self) -> str:
         """The drawing as SVG with text as text; the same text for the same study."""
-        for text in self.figure.findobj(Text):
-            text.set_path_effects([])  # which would turn letters into outlines
         stream = io.StringIO()
-        with styled():
+        with styled(), _letters(self.figure):
             self.figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
         return stream.getvalue()
+
+
+@contextmanager
+def _letters(figure: Figure) -> Iterator[None]:
+    """Texts are without the effects that would turn their letters into outlines."""
+    before = {text: text.get_path_effects() for text in figure.findobj(Text)}
+    for text in before:
+        text.set_path_effects([])
+    yield
+    for text, effects in before.items():
+        text.set_path_effects(effects)
 
 
 @contextmanager

@@ -187,7 +187,11 @@ INFEASIBLE = trial(2, state=State.INFEASIBLE, latency_ms=None, reason="1.2 times
         ((trial(2, 0.9),), OBJECTIVES, "No fully trained baseline"),
         ((FAILED, dataclasses.replace(FAILED, number=3)), OBJECTIVES, "2 failed"),
         ((INFEASIBLE,), OBJECTIVES, "1 over a budget and not trained"),
-        ((BASELINE, CONTROL, trial(2, 0.8, 0.95)), ("val_accuracy",), "Judged by accuracy."),
+        (
+            (BASELINE, CONTROL, trial(2, 0.8, 0.95)),
+            ("val_accuracy",),
+            "Judged by accuracy, with at most 11,600,000 parameters.",
+        ),
         ((BASELINE, trial(2, 0.95, latency_ms=None)), OBJECTIVES[:2], "Most accurate"),
         ((trial(0, state=State.RUNNING, latency_ms=None),), OBJECTIVES, "1 not ended"),
     ],

@@ -95,3 +95,10 @@ def test_nothing_is_drawn_of_nothing() -> None:
     assert front_plots(empty) == []
     assert curve_plots(empty) == []
     assert growth_plots(growth(empty.trials, OBJECTIVES)) == []
+
+
+def test_letters_stay_letters_and_pictures_keep_their_halo(drawn: list[Plot]) -> None:
+    numbers = [text for text in drawn[0].figure.axes[0].texts if text.get_text() == "3"]
+    assert numbers
+    assert "<text" in drawn[0].svg
+    assert all(text.get_path_effects() for text in numbers), "white behind the digits of a PNG"
