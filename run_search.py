@@ -224,9 +224,11 @@ def _search(job: Job, *, estimated: bool) -> None:
 
 def _note_facts(ledger: "Ledger", job: Job, split: dict[str, Any]) -> None:
     """What a report says of the search beside its trials."""
+    from models import build
     from search.candidates import count_architectures
     from trainers.environment import describe_machine
 
+    plan = build.plan(job.space.baseline, job.space.file.data.image_size)
     search = job.space.file.search
     stopping = search.early_stopping.effective
     asked = search.model_dump(mode="json") | {"early_stopping": stopping}
@@ -236,6 +238,8 @@ def _note_facts(ledger: "Ledger", job: Job, split: dict[str, Any]) -> None:
     ledger.note("source", str(job.space.source))
     ledger.note("command", shlex.join(job.command))
     ledger.note("architectures", count_architectures(job.space))
+    shapes = {str(slot): [s.channels, s.height, s.width] for slot, s in plan.slots.items()}
+    ledger.note("slots", shapes)
     ledger.note("storage", job.place.server)
 
 

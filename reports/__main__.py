@@ -45,7 +45,7 @@ def _report(words: list[str], interruption: Interruption) -> None:
         study = Study.read(options.run_folder, place)
     with interruption.shield():
         folder = write_report(options.run_folder, study)
-    print(f"Report: {printable(str(folder / 'report.md'))}")
+    print(f"Report: {printable(str(folder / 'report.html'))}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports.finalists import verdicts
+from reports.finalists import tested
 from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
 from reports.study import Study
 from reports.wording import code, count, latency, percent, points
@@ -26,20 +26,22 @@ LABELS = {
 
 def answer(study: Study) -> list[str]:
     """The answer's lines in Markdown."""
+    best = picks(study.trials, study.objectives)
+    lines = [f"- **{labelled(study, pick)}:** {_pick(study, pick.trial)}" for pick in best]
+    return [*lines, *([""] if lines else []), *verdicts(study)]
+
+
+def verdicts(study: Study) -> list[str]:
+    """What the picks are worth: paragraphs in Markdown, an empty line between each two."""
     candidates = [trial for trial in study.front if trial.role is Role.CANDIDATE]
-    baseline = study.baseline
     if not candidates:
         return [_nothing_found(study)]
-    best = picks(study.trials, study.objectives)
-    lines = [f"- **{_labelled(study, pick)}:** {_pick(study, pick.trial)}" for pick in best]
     verdict = noise_sentence(study.trials, study.objectives, study.validation_images)
-    lines += ["", verdict] if verdict else []
-    if baseline is None:
-        lines += ["", "No fully trained baseline is in the study, so no gain can be stated."]
-    lines += ["", *_attention_or_parameters(study, candidates[0])]
-    if study.finals:
-        lines += ["", "**On the test split:**", "", *(f"- {each}" for each in verdicts(study))]
-    return lines
+    lines = [line for each in tested(study) for line in (f"**On the test split:** {each}", "")]
+    lines += [verdict, ""] if verdict else []
+    if study.baseline is None:
+        lines += ["No fully trained baseline is in the study, so no gain can be stated.", ""]
+    return [*lines, *_attention_or_parameters(study, candidates[0])]
 
 
 def noise_sentence(trials: Sequence[Trial], objectives: Sequence[str], images: int) -> str:
@@ -93,8 +95,8 @@ def _nothing_found(study: Study) -> str:
     )
 
 
-def _labelled(study: Study, pick: Pick) -> str:
-    """`Most accurate`, `Fastest and knee above the baseline`."""
+def labelled(study: Study, pick: Pick) -> str:
+    """What a pick is the best in: `Most accurate`, `Fastest and knee above the baseline`."""
     words = [LABELS[label] for label in pick.labels]
     compared = [*([study.baseline] if study.baseline else []), *study.controls]
     if pick.labels[0] is Label.MOST_ACCURATE and any(_above(t, pick.trial) for t in compared):

@@ -4,10 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from models.architecture import Slot
+
 if TYPE_CHECKING:
     from reports.study import Study
 
 OBJECTIVES = {"val_accuracy", "params", "macs", "latency_ms"}
+MOST_SLOTS = 10_000  # of a backbone that is drawn; ResNet-101 has 132
 SECTIONS = ("backbone", "data", "training", "search", "latency", "objectives")
 
 
@@ -30,6 +33,17 @@ def check_facts(study: "Study") -> None:
     attention = groups["placement"].get("attention", {})
     _need("placement.attention", attention, isinstance(attention, Mapping))
     _need_texts(study)
+
+
+def read_slots(noted: Any) -> dict[Slot, tuple[int, ...]]:
+    """The backbone's slots with the shapes of their maps. Raises ValueError for other facts."""
+    _need("slots", noted, isinstance(noted, Mapping) and len(noted) <= MOST_SLOTS)
+    for name, shape in noted.items():
+        fine = isinstance(shape, list) and len(shape) == 3
+        _need(f"shape at {str(name)[:60]!r}", shape, fine)
+        for side in shape:
+            _need_count(f"shape at {str(name)[:60]!r}", side, least=1)
+    return {Slot.parse(name): tuple(shape) for name, shape in noted.items()}
 
 
 def _need_texts(study: "Study") -> None:

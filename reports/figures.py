@@ -1,8 +1,6 @@
 """The picture: accuracy against parameters and against latency, with what was found and left."""
 
-import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -23,6 +21,8 @@ from reports.marks import (
     keep_apart,
     xy,
 )
+from reports.palette import PICTURE
+from reports.plot import Plot, in_style, settle
 from reports.study import Study
 from reports.wording import number_of
 from search.trial import Role, State, Trial
@@ -35,36 +35,35 @@ MOST_OF_A_FACT = 100  # characters
 PANELS = (("params", "parameters"), ("latency_ms", "latency (ms)"))
 
 
-def write_figure(study: Study, path: Path) -> None:
-    """Draws the study into a PNG of 1600 × 700 pixels."""
-    with warnings.catch_warnings():
-        # A study's name may hold letters that the font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
-        figure = draw(study)
-        figure.savefig(path, dpi=DPI, format="png")
+def overview(study: Study) -> Plot:
+    """Both panels in one drawing, as a PNG of 1600 × 700 pixels."""
+    alt = "Accuracy against parameters and latency"
+    return Plot("pareto", alt, alt, draw(study), dpi=DPI)
 
 
+@in_style
 def draw(study: Study) -> Figure:
     """The figure with its two panels."""
     figure = Figure(figsize=INCHES, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (cost, label) in zip(panels, PANELS, strict=True):
-        _panel(axes, study, cost, label)
+        panel(axes, study, cost, label)
     panels[0].set_ylabel("validation accuracy (%)")
     figure.suptitle(_title(study), fontsize=9, parse_math=False)
-    _legend(figure, panels)
-    figure.draw_without_rendering()
+    legend(figure, panels)
+    settle(figure)
     for axes in panels:
         keep_apart(axes)
     return figure
 
 
-def _panel(axes: Axes, study: Study, cost: str, label: str) -> None:
+def panel(axes: Axes, study: Study, cost: str, label: str) -> None:
+    """Accuracy against one cost."""
     full = drawable(study.in_state(State.COMPLETE), cost)
     stopped = drawable(study.in_state(State.STOPPED), cost)
     axes.set_xlabel(label)
-    axes.grid(visible=True, color="#E6E6E6", linewidth=0.6)
+    axes.grid(visible=True, color=PICTURE["grid"], linewidth=0.6)
     axes.set_axisbelow(True)
     if not full and not stopped:
         text = "nothing trained yet" if cost == "params" else "no latency measured"
@@ -87,14 +86,15 @@ def _scale(axes: Axes, trials: Sequence[Trial], cost: str) -> None:
     costs = xy(trials, cost)[0]
     if min(costs) > 0 and max(costs) / min(costs) > LOG_SPAN:
         axes.set_xscale("log")
-    if cost == "params":
+    if cost in {"params", "macs"}:
         axes.xaxis.set_major_formatter(EngFormatter())
     elif axes.get_xscale() == "log":
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.margins(x=0.08, y=0.08)
 
 
-def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
+def legend(figure: Figure, panels: Iterable[Axes], size: float = 7) -> None:
+    """What the marks of all panels mean, below them, in as many columns as have room."""
     entries = {
         label: handle
         for axes in panels
@@ -103,18 +103,18 @@ def _legend(figure: Figure, panels: Iterable[Axes]) -> None:
     if not entries:
         return
     for columns in range(MOST_COLUMNS, 0, -1):
-        legend = figure.legend(
+        shown = figure.legend(
             list(entries.values()),
             list(entries),
             loc="outside lower center",
             ncols=columns,
-            fontsize=7,
+            fontsize=size,
             frameon=False,
         )
-        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+        if shown.get_window_extent().width <= figure.bbox.width or columns == 1:
             break
-        legend.remove()
-    for handle in legend.legend_handles:
+        shown.remove()
+    for handle in shown.legend_handles:
         if handle is not None:
             handle.set_alpha(1)  # also where a block type has only faint points
 

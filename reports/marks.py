@@ -6,20 +6,23 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
+from reports import palette
 from reports.gains import half_width
+from reports.palette import PICTURE
 from reports.study import Study
 from reports.wording import block_type
 from search.trial import Role, Trial
 
-NEAR = 1.5  # the accuracy axis reaches this many spans of the full trainings below them
+NEAR = 0.6  # the accuracy axis reaches this many spans of the full trainings below them
 LEAST_SPAN = 2.0  # per cent
 
-# Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
-BLOCK_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#F0E442")
-BLOCK_MARKERS = ("o", "s", "^", "v")
-MIXED_COLOUR = "#CC79A7"
-GREY = "#8A8A8A"
+BLOCK_COLOURS = tuple(PICTURE[name] for name in palette.BLOCKS)
+BLOCK_MARKERS = ("o", "s", "^", "P", "X", "h", "p")  # one more than colours: pairs come late again
+MIXED_COLOUR, MIXED_MARKER = PICTURE["purple"], "d"
+GREY, LINE, INK, PAPER = (PICTURE[name] for name in ("grey", "line", "ink", "paper"))
+NUMBER = "number"  # what drawings call a trial's number beside its mark
 PREDICTED = "predicted latency"
+POINTS = 72  # of an inch
 LIFT = 1.0  # points that a number is moved up at a time
 
 Style = tuple[str, str]
@@ -36,7 +39,7 @@ def xy(trials: Sequence[Trial], cost: str) -> tuple[list[float], list[float]]:
     return costs, [100 * (trial.val_accuracy or 0.0) for trial in trials]
 
 
-def _floor(full: Sequence[Trial]) -> float:
+def floor_of(full: Sequence[Trial]) -> float:
     """The accuracy in per cent under which stopped trials are drawn at the edge instead.
 
     Without it an early stop at 20 % would press the gains that matter into one line.
@@ -50,7 +53,7 @@ def _floor(full: Sequence[Trial]) -> float:
 
 def draw_stopped(axes: Axes, stopped: Sequence[Trial], full: Sequence[Trial], cost: str) -> None:
     """Small hollow marks at the last accuracy; far below the `full` trainings, at the edge."""
-    floor = _floor(full)
+    floor = floor_of(full)
     points = list(zip(*xy(stopped, cost), strict=True))
     for marker, label, shown in (
         ("o", "stopped early, last accuracy", [p for p in points if p[1] >= floor]),
@@ -69,9 +72,9 @@ def draw_predicted(axes: Axes, full: Sequence[Trial], stopped: Sequence[Trial]) 
     predicted = [trial for trial in (*full, *stopped) if trial.latency_predicted]
     if predicted:
         costs, accuracies = xy(predicted, "latency_ms")
-        floor = _floor(full)
+        floor = floor_of(full)
         axes.scatter(
-            costs, [max(floor, accuracy) for accuracy in accuracies], s=40, c="black",
+            costs, [max(floor, accuracy) for accuracy in accuracies], s=40, c=INK,
             marker=r"$\sim$", linewidths=0, zorder=3.5, label=PREDICTED,
         )  # fmt: skip
 
@@ -88,7 +91,7 @@ def draw_best_line(axes: Axes, full: Sequence[Trial], cost: str) -> None:
     if len(best) > 1:
         xs, ys = zip(*best, strict=True)
         label = "best at this cost or less"
-        axes.step(xs, ys, where="post", color="#555555", linewidth=0.9, zorder=1, label=label)
+        axes.step(xs, ys, where="post", color=LINE, linewidth=0.9, zorder=1, label=label)
 
 
 def draw_whiskers(axes: Axes, trials: Sequence[Trial], cost: str, images: int) -> None:
@@ -98,29 +101,35 @@ def draw_whiskers(axes: Axes, trials: Sequence[Trial], cost: str, images: int) -
     costs, accuracies = xy(trials, cost)
     halves = [100 * half_width(accuracy / 100, images) for accuracy in accuracies]
     axes.errorbar(
-        costs, accuracies, yerr=halves, fmt="none", ecolor="#555555", elinewidth=0.7, capsize=2,
+        costs, accuracies, yerr=halves, fmt="none", ecolor=LINE, elinewidth=0.7, capsize=2,
         zorder=1.5, label="95 % interval (validation images)",
     )  # fmt: skip
 
 
-def _styles(study: Study) -> dict[str, Style]:
-    """Colour and marker of each block type; the same in both panels and for any outcome."""
-    named = list((study.space.get("placement") or {}).get("attention", {}))
-    seen = sorted({block_type(trial.architecture) for trial in study.trials} - {"mixed", *named})
+def styles(study: Study) -> dict[str, Style]:
+    """Colour and marker of each block type; the same in all drawings and for any outcome."""
     known = {
         name: (
             BLOCK_COLOURS[index % len(BLOCK_COLOURS)],
-            BLOCK_MARKERS[index // len(BLOCK_COLOURS) % len(BLOCK_MARKERS)],
+            BLOCK_MARKERS[index % len(BLOCK_MARKERS)],
         )
-        for index, name in enumerate([*named, *seen])
+        for index, name in enumerate(block_names(study))
     }
-    return {**known, "mixed": (MIXED_COLOUR, "o")}
+    return {**known, "mixed": (MIXED_COLOUR, MIXED_MARKER)}
+
+
+def block_names(study: Study) -> list[str]:
+    """The kinds of attention in the order of the space file, then those that only trials have."""
+    named = list((study.space.get("placement") or {}).get("attention", {}))
+    seen = {p.block.name for trial in study.trials for p in trial.architecture.placements}
+    alone = {block_type(trial.architecture) for trial in study.trials} - {"mixed"}
+    return [*named, *sorted((seen | alone) - set(named))]
 
 
 def draw_candidates(axes: Axes, study: Study, full: Sequence[Trial], cost: str) -> None:
     """A point in its block's colour for each candidate; faint where it is not on the front."""
     candidates = [trial for trial in full if trial.role is Role.CANDIDATE]
-    for name, (colour, marker) in _styles(study).items():
+    for name, (colour, marker) in styles(study).items():
         mine = [trial for trial in candidates if block_type(trial.architecture) == name]
         left = [trial for trial in mine if trial not in study.front]
         best = [trial for trial in mine if trial in study.front]
@@ -141,7 +150,7 @@ def draw_compared(axes: Axes, full: Sequence[Trial], cost: str) -> None:
         trials = [trial for trial in full if trial.role is role]
         if trials:
             axes.scatter(
-                *xy(trials, cost), s=size, c="black", marker=marker, linewidths=0, zorder=3,
+                *xy(trials, cost), s=size, c=INK, marker=marker, linewidths=0, zorder=3,
                 label=label,
             )  # fmt: skip
 
@@ -153,15 +162,15 @@ def draw_front(axes: Axes, study: Study, front: Sequence[Trial], cost: str) -> N
     label = "front, with trial number"
     costs, accuracies = xy(front, cost)
     axes.scatter(
-        costs, accuracies, s=110, facecolors="none", edgecolors="black", linewidths=0.9, zorder=2.5,
+        costs, accuracies, s=110, facecolors="none", edgecolors=INK, linewidths=0.9, zorder=2.5,
         label=label,
     )  # fmt: skip
-    halo = [withStroke(linewidth=1.5, foreground="white")]
+    halo = [withStroke(linewidth=1.5, foreground=PAPER)]
     for trial, x, y in zip(front, costs, accuracies, strict=True):
         top = y + 100 * half_width(y / 100, study.validation_images)
         axes.annotate(
             str(trial.number), (x, top), xytext=(0, 3), textcoords="offset points", ha="center",
-            size=7, zorder=4, path_effects=halo,
+            size=7, zorder=4, path_effects=halo, gid=f"{NUMBER}-{trial.number}",
         )  # fmt: skip
 
 
@@ -171,11 +180,14 @@ def keep_apart(axes: Axes) -> None:
     The axes must have their final extent.
     """
     placed: list[Bbox] = []
-    for number in sorted(axes.texts, key=lambda text: text.get_window_extent().y0):
-        while any(number.get_window_extent().overlaps(other) for other in placed):
-            x, y = number.get_position()
-            number.set_position((x, y + LIFT))
-        box = number.get_window_extent()
+    step = LIFT * axes.get_figure(root=True).dpi / POINTS  # type: ignore[union-attr]
+    found = [(text, text.get_window_extent()) for text in axes.texts]
+    for number, its in sorted(found, key=lambda each: each[1].y0):
+        box, lifts = its, 0
+        while any(box.overlaps(other) for other in placed):
+            box, lifts = box.translated(0, step), lifts + 1
+        x, y = number.get_position()
+        number.set_position((x, y + lifts * LIFT))
         if placed and box.y1 > axes.bbox.y1 + box.height:
             number.set_visible(False)
         else:

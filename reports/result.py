@@ -42,7 +42,7 @@ def print_result(
     verdict = noise_sentence(trials, objectives, validation_images)
     if verdict:
         console.print(Text(verdict))
-    where = printable(str(report_folder / "report.md"))
+    where = printable(str(report_folder / "report.html"))
     console.print(Text(f"Report: {where}"), soft_wrap=True)
 
 

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from models.architecture import Slot
 from reports.evidence import Difference, Final, differences, finals
-from reports.facts import check_facts
+from reports.facts import check_facts, read_slots
 from reports.gains import baseline_of, controls_of
 from search.database import storage_errors
 from search.front import front
@@ -29,9 +30,10 @@ class Study:
     those that were trained to be judged by the test split.
     `space` is what all trials share, as the space file says it; `machine`, `data`, `search` and
     `latency_model` hold what the search noted and may lack any key. `start` are the weights that
-    all trials inherit, `architectures` is how many the space holds, `folder` the run's folder as
-    it was given, `command` what the search was started with, `storage` the server's address where
-    the study is not in the folder.
+    all trials inherit, `architectures` is how many the space holds, `slots` are the backbone's with
+    the shapes [C, H, W] of their maps, in the order data pass them; none in studies from before
+    these were noted. `folder` is the run's folder as it was given, `command` what the search was
+    started with, `storage` the server's address where the study is not in the folder.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Study:
     source: str | None = None
     command: str | None = None
     architectures: int | None = None
+    slots: Mapping[Slot, tuple[int, ...]] = field(default_factory=dict)
     folder: Path | None = None
     storage: str | None = None
 
@@ -86,6 +89,7 @@ class Study:
             source=None if source is None else str(source),
             command=None if command is None else str(command),
             architectures=ledger.facts("architectures"),
+            slots=read_slots(ledger.facts("slots") or {}),
             folder=run_folder,
             storage=ledger.facts("storage"),
         )

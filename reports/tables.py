@@ -1,5 +1,6 @@
 """A study as tables: one row per trial, and the front with its gains over the baseline."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -98,6 +99,16 @@ EFFECT_COLUMNS: Mapping[str, str] = {
     "trials_low": "Float64",
     "trials_high": "Float64",
 }
+CURVE_COLUMNS: Mapping[str, str] = {
+    TRIAL: "Int64",
+    "epoch": "Int64",
+    VAL_ACCURACY: "Float64",
+    "val_loss": "Float64",
+    "train_loss": "Float64",
+    "train_seconds": "Float64",
+    "validation_seconds": "Float64",
+    "images_per_second": "Float64",
+}
 
 
 def trials_table(trials: Iterable[Trial]) -> pd.DataFrame:
@@ -149,6 +160,16 @@ def finalists_table(study_finals: Iterable[Final]) -> pd.DataFrame:
 def differences_table(differences: Iterable[Difference]) -> pd.DataFrame:
     """One row per comparison of a finalist, with its 95 % interval; `p_corrected` by Holm."""
     return _frame([_difference_row(each) for each in differences], DIFFERENCE_COLUMNS)
+
+
+def curves_table(trials: Iterable[Trial]) -> pd.DataFrame:
+    """One row per trial and epoch; accuracies are fractions, losses means over images."""
+    rows = [
+        {TRIAL: trial.number, **dataclasses.asdict(epoch)}
+        for trial in sorted(trials, key=lambda trial: trial.number)
+        for epoch in trial.curve
+    ]
+    return _frame(rows, CURVE_COLUMNS)
 
 
 def to_csv(table: pd.DataFrame) -> str:

@@ -29,6 +29,12 @@ COVERAGE = 0.95
 TRIALS_A_FREEDOM = 4  # an interval is that of a t law with a degree of freedom for so many trials
 MOST = 600  # trained candidates that the model is given, the latest; its time grows with the cube
 
+
+def place_of(placement: Placement) -> str:
+    """Where a placement sits, whichever residual block of its stage: `stage3, before_add`."""
+    return f"stage{placement.slot.stage}, {placement.slot.position}"
+
+
 PROPERTIES: Mapping[str, Callable[[Placement], Sequence[str]]] = {
     "type": lambda p: [p.block.name],
     "stage": lambda p: [f"stage{p.slot.stage}"],
@@ -36,6 +42,8 @@ PROPERTIES: Mapping[str, Callable[[Placement], Sequence[str]]] = {
     "slot": lambda p: [str(p.slot)],
     "type, stage": lambda p: [f"{p.block.name}, stage{p.slot.stage}"],
     "type, position": lambda p: [f"{p.block.name}, {p.slot.position}"],
+    "stage, position": lambda p: [place_of(p)],
+    "type, stage, position": lambda p: [f"{p.block.name}, {place_of(p)}"],
     "option": lambda p: [f"{p.block.name}, {k}={option_text(v)}" for k, v in p.block.options],
 }
 

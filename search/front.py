@@ -25,7 +25,7 @@ def front(trials: Iterable[Trial], objectives: Sequence[str]) -> list[Trial]:
     Trials that are equal in every objective are all members. One with a predicted latency is none,
     where latency is an objective: a driver measures those that may be.
     """
-    known = _known(trials, objectives)
+    known = rated(trials, objectives)
     members = [
         trial for trial, mine in known if not any(dominates(other, mine) for _, other in known)
     ]
@@ -37,16 +37,16 @@ def may_be_on_front(trial: Trial, trials: Iterable[Trial], objectives: Sequence[
     mine = minimised(trial, objectives)
     if mine is None or trial.over_budget:
         return False
-    return not any(dominates(other, mine) for _, other in _known(trials, objectives))
+    return not any(dominates(other, mine) for _, other in rated(trials, objectives))
 
 
-def _known(
+def rated(
     trials: Iterable[Trial], objectives: Sequence[str]
 ) -> list[tuple[Trial, tuple[float, ...]]]:
-    """The trials that can be on the front, with their objectives."""
-    rated = [(trial, minimised(trial, objectives)) for trial in trials if trial.eligible]
+    """The trials that can be on the front, with their objectives as `minimised` has them."""
+    values = [(trial, minimised(trial, objectives)) for trial in trials if trial.eligible]
     return [
         (trial, rating)
-        for trial, rating in rated
+        for trial, rating in values
         if rating is not None and not ("latency_ms" in objectives and trial.latency_predicted)
     ]

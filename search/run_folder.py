@@ -30,7 +30,7 @@ REPORT = "report"
 MOST_SAID = 2000  # bytes that are read of a file which is shown to people
 # Written in place, so that a second name of theirs would be written as well.
 IN_PLACE = {HOLDER, UNRECORDED, DATABASE, *(DATABASE + suffix for suffix in BESIDE)}
-LEVELS = {REPORT: 1, CHECKPOINTS: 2, EXPORT: 2}  # how deep the program reads and writes in these
+LEVELS = {REPORT: 2, CHECKPOINTS: 2, EXPORT: 2}  # how deep the program reads and writes in these
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a pipe",

@@ -28,6 +28,11 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
     @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self is not State.RUNNING
+
+    @property
     def trained(self) -> bool:
         """Whether training time was spent."""
         return self in {State.COMPLETE, State.STOPPED, State.FAILED}

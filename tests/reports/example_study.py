@@ -18,7 +18,7 @@ from search.trial import Role, State, Trial
 from trainers.messages import EpochResult, Failed, Latency, Worker
 
 GOLDEN = Path(__file__).parent / "golden"
-GOLDEN_FILES = ("report.md", "trials.csv", "pareto.csv", "effects.csv")
+GOLDEN_FILES = ("report.md", "trials.csv", "pareto.csv", "effects.csv", "report.json")
 OBJECTIVES = ("val_accuracy", "params", "latency_ms")
 EPOCHS = 2
 IMAGES = 5000

@@ -221,7 +221,7 @@ def test_result(width: int) -> None:
     text = console.file.getvalue()
     assert all(len(line) <= width for line in text.splitlines())
     assert "baseline" in text
-    assert "Report: runs/demo/report/report.md" in text
+    assert "Report: runs/demo/report/report.html" in text
     assert "+0.50" in text
     assert "…" not in text
     if width == 160:

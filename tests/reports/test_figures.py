@@ -15,7 +15,7 @@ from example_study import (
 )
 from matplotlib.text import Text
 
-from reports.figures import draw, write_figure
+from reports.figures import draw, overview
 from reports.marks import PREDICTED
 from reports.study import Study
 from search.trial import Role, State, Trial
@@ -57,7 +57,7 @@ def legend(shown: Study) -> list[str]:
 
 def test_picture_is_1600_by_700(example_run: Path, tmp_path: Path) -> None:
     path = tmp_path / "pareto.png"
-    write_figure(Study.read(example_run), path)
+    overview(Study.read(example_run)).png(path)
     data = path.read_bytes()
     assert len(data) > 10_000
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
@@ -126,7 +126,7 @@ def test_wide_spans_are_logarithmic() -> None:
 )
 def test_degenerate_studies_have_a_picture(trials: tuple[Trial, ...], tmp_path: Path) -> None:
     path = tmp_path / "pareto.png"
-    write_figure(study(*trials, name="a $\\frac$ 研究"), path)
+    overview(study(*trials, name="a $\\frac$ 研究")).png(path)
     assert path.stat().st_size > 10_000
 
 

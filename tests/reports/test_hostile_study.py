@@ -4,11 +4,12 @@ import contextlib
 import io
 import json
 import re
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
-from example_study import make_study, trial
+from example_study import trial
 from rich.console import Console
 
 from models.errors import StorageError
@@ -18,7 +19,6 @@ from reports.markdown import report
 from reports.study import Study
 from reports.tables import to_csv, trials_table
 from reports.wording import code, code_cell, prose
-from reports.write import write_report
 from search.study_file import DATABASE
 from search.trial import State, Trial
 
@@ -131,10 +131,18 @@ def all_evil(value: object, key: str = "") -> object:
     return EVIL if isinstance(value, str) else value
 
 
-def test_a_report_of_evil_facts(tmp_path: Path) -> None:
+@pytest.fixture
+def run(example_run: Path, tmp_path: Path) -> Path:
+    """The folder of a study that may be changed."""
+    copy = tmp_path / "example"
+    copy.mkdir()
+    shutil.copyfile(example_run / DATABASE, copy / DATABASE)
+    return copy
+
+
+def test_a_report_of_evil_facts(run: Path) -> None:
     """It has as many lines and cells as that of the plain study."""
-    run = make_study(tmp_path)
-    plain = (write_report(run) / "report.md").read_text().replace(str(tmp_path), "")
+    plain = report(Study.read(run)).replace(str(run.parent), "")
     for key in ("machine", "data", "search", "space"):
         put_fact(run, key, all_evil(facts(run, key)))
     for key in ("source", "command"):
@@ -143,7 +151,7 @@ def test_a_report_of_evil_facts(tmp_path: Path) -> None:
         query = "UPDATE trial_user_attributes SET value_json = ? WHERE key = 'reason'"
         connection.execute(query, (json.dumps(EVIL),))
         connection.commit()
-    text = (write_report(run) / "report.md").read_text()
+    text = report(Study.read(run))
     assert is_tame(text)
     added = len(text.splitlines()) - len(plain.splitlines())
     assert added in {0, -2}  # a summary by reason, which are all the same now
@@ -165,12 +173,11 @@ def refused_or_reported(run: Path) -> None:
 
 ODD = (None, 3, -1, 1e400, "x", [], [3], {}, {"x": {"y": [1]}}, True)
 FACTS = ("machine", "data", "search", "latency_model", "source", "command", "architectures",
-         "storage", "start", "estimate")  # fmt: skip
+         "storage", "start", "estimate", "slots")  # fmt: skip
 
 
 @pytest.mark.parametrize("key", FACTS)
-def test_facts_that_are_none_of_ours(tmp_path: Path, key: str) -> None:
-    run = make_study(tmp_path)
+def test_facts_that_are_none_of_ours(run: Path, key: str) -> None:
     for value in ODD:
         put_fact(run, key, value)
         refused_or_reported(run)
@@ -188,8 +195,7 @@ INNER = {
 
 
 @pytest.mark.parametrize("section", INNER)
-def test_spaces_that_are_none_of_ours(tmp_path: Path, section: str) -> None:
-    run = make_study(tmp_path)
+def test_spaces_that_are_none_of_ours(run: Path, section: str) -> None:
     space = facts(run, "space")
     assert isinstance(space, dict)
     for value in ODD:
@@ -199,8 +205,7 @@ def test_spaces_that_are_none_of_ours(tmp_path: Path, section: str) -> None:
             refused_or_reported(run)
 
 
-def test_objectives_that_no_search_has(tmp_path: Path) -> None:
-    run = make_study(tmp_path)
+def test_objectives_that_no_search_has(run: Path) -> None:
     space = facts(run, "space")
     assert isinstance(space, dict)
     space["objectives"]["minimize"] = [EVIL]

@@ -19,7 +19,6 @@ from example_study import (
     architecture,
     latency,
     trial,
-    write_from_parent,
 )
 
 from models.errors import StorageError
@@ -40,11 +39,6 @@ def study(*trials: Trial) -> Study:
     return Study("study", OBJECTIVES, trials, SPACE)
 
 
-@pytest.fixture(scope="module")
-def written(example_run: Path) -> Path:
-    return write_from_parent(example_run)
-
-
 @pytest.mark.parametrize("name", GOLDEN_FILES)
 def test_report_is_the_golden_one(written: Path, name: str) -> None:
     golden = (GOLDEN / name).read_text(encoding="utf-8")
@@ -54,7 +48,19 @@ def test_report_is_the_golden_one(written: Path, name: str) -> None:
 def test_report_lies_in_the_run_folder_with_nothing_else(example_run: Path, written: Path) -> None:
     assert written == example_run / "report"
     names = {path.name for path in written.iterdir()}
-    assert names == {*GOLDEN_FILES, "pareto.png"}
+    assert names == {
+        *GOLDEN_FILES, "report.html", "pareto.png", "pareto.svg", "plots", "trials.parquet",
+        "pareto.parquet", "effects.parquet", "curves.parquet",
+    }  # fmt: skip
+    plots = {path.name for path in (written / "plots").iterdir()}
+    assert plots == {
+        f"{name}.{kind}"
+        for name in (
+            "front-parameters", "front-latency", "front-macs", "learning-curves",
+            "hypervolume-trials", "hypervolume-time",
+        )
+        for kind in ("png", "svg")
+    }  # fmt: skip
 
 
 def test_front_file_holds_complete_trials_only(written: Path) -> None:
@@ -323,7 +329,7 @@ def test_report_command_needs_no_paddle_and_no_ray(example_run: Path, tmp_path: 
         check=False,
     )
     assert done.stderr == ""
-    assert done.stdout == f"Report: {folder / 'report' / 'report.md'}\n[]\n"
+    assert done.stdout == f"Report: {folder / 'report' / 'report.html'}\n[]\n"
 
 
 def test_errors_are_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

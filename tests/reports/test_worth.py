@@ -1,9 +1,13 @@
 """What the report says of blocks and places."""
 
+import dataclasses
+
 from example_study import OBJECTIVES, SPACE, architecture, trial
 
+from reports.findings import Findings
 from reports.markdown import report
 from reports.study import Study
+from reports.where import TOO_FEW
 from reports.worth import worth
 from search.effects import Effect, Gain
 from search.trial import Role
@@ -26,6 +30,8 @@ def test_a_report_has_it_where_there_is_any() -> None:
     study = Study(
         "s", OBJECTIVES, (trial(0, 0.9, role=Role.BASELINE, placed=architecture()),), SPACE
     )
-    assert "## What blocks and places are worth" not in report(study)
-    text = report(study, EFFECTS)
-    assert "## What blocks and places are worth\n\nWhat one placement gains" in text
+    assert f"## Where attention helps\n\n{TOO_FEW}\n" in report(study)
+    findings = dataclasses.replace(Findings.of(study), effects=tuple(EFFECTS))
+    text = report(study, findings)
+    assert "## Where attention helps\n\nWhat one placement gains" in text
+    assert TOO_FEW not in text

@@ -24,7 +24,8 @@ JOURNAL = bytes.fromhex("d9d505f920a163d7")  # the first bytes of SQLite's journ
 
 PLACES = (
     "lock", "lock.holder", "storage", "unrecorded.jsonl", "report", "report/report.md",
-    "report/.report.1.md", "checkpoints", "checkpoints/trial-00000",
+    "report/.report.1.md", "report/plots", "report/plots/front-macs.svg", "checkpoints",
+    "checkpoints/trial-00000",
     "checkpoints/trial-00000/epoch-00001.json", "study.db", "study.db-journal", "study.db-wal",
     "study.db-shm", "study.begun", "study.begun-journal", ".write-probe", "baseline.safetensors",
     "baseline.safetensors.sha256", "export", "export/README.md", "export/most-accurate",
