@@ -381,7 +381,7 @@ def test_a_final_task_is_judged_by_the_test_split(
     np.save(tmp_path / "test_images.npy", images.astype(np.uint8))
     np.save(tmp_path / "test_labels.npy", labels)
     facts = store.DATA_SETS["cifar10"]
-    test = replace(facts.test, images=30, per_class=15)
+    test = replace(facts.test, class_counts=(15, 15))
     store.DATA_SETS["cifar10"] = replace(facts, test=test)
     final = replace(task(SE, epochs=4), final=True, measure_first=False)
     *_, last_epoch, judged = run_candidate(final)
