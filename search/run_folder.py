@@ -172,9 +172,9 @@ def _inode(path: Path) -> int | None:
 
 
 def new_place(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -> StudyPlace:
-    """Where a study of `folder` is to be; `holder`: who is to write it, see `StudyServer`."""
+    """Where a study of `folder` is to be; `holder`: who is to write it, None for who only reads."""
     if address is None:
-        return StudyFile(folder)
+        return StudyFile(folder, read_only=holder is None)
     return StudyServer(address, folder.resolve().name, holder)
 
 
