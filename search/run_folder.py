@@ -22,14 +22,20 @@ from search.study_server import StudyServer
 from search.unrecorded import FILE as UNRECORDED
 
 LOCK = "lock"
-OF_A_STUDY = (DATABASE, "storage", CHECKPOINTS, UNRECORDED)  # what another one must not find
+VISUALDL = "visualdl"
+# What another study must not find.
+OF_A_STUDY = (DATABASE, "storage", CHECKPOINTS, UNRECORDED, VISUALDL)
 STORAGE = "storage"  # holds the address of a server, for those who forget to give it
 HOLDER = "lock.holder"
 REPORT = "report"
 MOST_SAID = 2000  # bytes that are read of a file which is shown to people
 # Written in place, so that a second name of theirs would be written as well.
 IN_PLACE = {HOLDER, UNRECORDED, DATABASE, *(DATABASE + suffix for suffix in BESIDE)}
-LEVELS = {REPORT: 1, CHECKPOINTS: 2}  # how deep the program reads and writes in these
+LEVELS = {
+    REPORT: 1,
+    CHECKPOINTS: 2,
+    VISUALDL: 2,
+}  # how deep the program reads and writes in these
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a pipe",

@@ -40,6 +40,8 @@ class Entries:
         self._held = ledger.records.shown()
         self._changed = set(self._trials)  # numbers that are to be looked at
         self._next = clock()
+        data = ledger.space.get("data")
+        self._image_size = data.get("image_size") if isinstance(data, dict) else None
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +118,7 @@ class Entries:
     def _add_note(self, rows: Rows, trial: Trial) -> None:
         from search.dashboard.notes import trial_note  # noqa: PLC0415  # brings Paddle
 
-        body = encodable(trial_note(trial, self._ledger.space["data"]["image_size"]))
+        body = encodable(trial_note(trial, self._image_size))
         key = self._id(trial)
         rows.attributes |= {TRIAL_BODY.format(key): body, TRIAL_VERSION.format(key): 1}
 

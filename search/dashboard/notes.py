@@ -16,6 +16,13 @@ MOST_EPOCHS = 8  # rows of a learning curve
 BARS = "▁▂▃▄▅▆▇█"
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&:@.$^])")  # also what makes a bare address a link
 
+UNKNOWN = (
+    ProgramError,
+    LookupError,
+    ValueError,
+    TypeError,
+)  # what another version may have written
+
 ROLES = {
     Role.BASELINE: "baseline: the plain backbone",
     Role.CONTROL: "control: an ordinary residual block, to be compared with",
@@ -39,7 +46,6 @@ OBJECTIVES = {
 
 def study_note(name: str, objectives: Sequence[str], space: Mapping[str, Any]) -> str:
     """What a study asks, and how to read its pages; `space`: its fingerprint."""
-    backbone = title(Backbone(**space["backbone"]), space["data"]["image_size"])
     given = {key: space["objectives"][key] for key in ("max_params", "max_latency_ms")}
     budgets = [f"{key} = {value:g}" for key, value in given.items() if value is not None]
     return "\n".join(
@@ -49,8 +55,7 @@ def study_note(name: str, objectives: Sequence[str], space: Mapping[str, Any]) -
             "**Which attention block, put where in this network, buys the most accuracy for its "
             "parameters and milliseconds?**",
             "",
-            f"- Network: {escaped(backbone)}",
-            f"- Data: {escaped(str(space['data']['name']))}",
+            *_network_and_data(space),
             *(f"- Objective: {OBJECTIVES[each]}" for each in objectives),
             f"- Budgets: {escaped(', '.join(budgets)) or 'none'}",
             "",
@@ -70,8 +75,11 @@ def study_note(name: str, objectives: Sequence[str], space: Mapping[str, Any]) -
     )
 
 
-def trial_note(trial: Trial, image_size: int) -> str:
-    """A trial that has ended: what it is, its numbers, why it ended, where its blocks sit."""
+def trial_note(trial: Trial, image_size: object) -> str:
+    """A trial that has ended: what it is, its numbers, why it ended, where its blocks sit.
+
+    `image_size`: what the study says, in pixels a side; without a number nothing is drawn.
+    """
     lines = [f"### {escaped(_heading(trial))}", "", "| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in (*_placements(trial), *_facts(trial))]
     if trial.reason:
@@ -142,12 +150,23 @@ def _latency(trial: Trial) -> str:
     return f"{trial.latency_ms:.3g} ms, {measured.ratio:.3f} {interval} of the plain backbone's"
 
 
-def _drawing(trial: Trial, image_size: int) -> list[str]:
+def _drawing(trial: Trial, image_size: object) -> list[str]:
     """None of an architecture that this version cannot have written."""
+    if type(image_size) is not int:
+        return []
     try:
         return draw_architecture(trial.architecture, image_size)
-    except (ProgramError, LookupError, ValueError):
+    except UNKNOWN:
         return []
+
+
+def _network_and_data(space: Mapping[str, Any]) -> list[str]:
+    try:
+        backbone = title(Backbone(**space["backbone"]), space["data"]["image_size"])
+        data = str(space["data"]["name"])
+    except UNKNOWN:
+        return []
+    return [f"- Network: {escaped(one_line(backbone))}", f"- Data: {escaped(one_line(data))}"]
 
 
 def _curve(curve: Sequence[EpochResult]) -> list[str]:
