@@ -155,10 +155,12 @@ def _head(trial: Trial) -> bytes:
     from visualdl.component.base_component import hparam, meta_data  # noqa: PLC0415
 
     now = _milliseconds()
-    name = one_line(f"trial {trial.number}: {trial.title}")
+    kinds = dict.fromkeys(placement.block.name for placement in trial.architecture.placements)
+    blocks = " + ".join(kinds) or "plain backbone"
+    name = one_line(": ".join(filter(None, (f"trial {trial.number}", trial.name, blocks))))
     facts: dict[str, Any] = {
         "role": trial.role.value,
-        "blocks": " + ".join(dict.fromkeys(p.block.name for p in trial.architecture.placements)),
+        "blocks": blocks,
         "placements": one_line(trial.architecture.describe()),
         "params": trial.params,
         "macs": trial.macs,

@@ -17,6 +17,7 @@ from search.trial import Role, State, Trial
 MOST_POINTS = 1500  # beside the front, the latest
 MOST_CURVES = 40  # beside the baseline's and the control's; the front's come first
 LONGEST_TITLE = 90
+FEW_EPOCHS = 15  # each has its own tick
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#8A8A8A"
 AXES = {
@@ -110,14 +111,17 @@ def _curves(trials: Sequence[Trial], members: set[int]) -> Figure:
     """The front's and the latest, where there are many."""
     trained = [trial for trial in trials if trial.curve]
     compared = [t for t in trained if t.role in {Role.BASELINE, Role.CONTROL}]
-    candidates = [t for t in trained if t not in compared]
+    candidates = [t for t in trained if t.role not in {Role.BASELINE, Role.CONTROL}]
     candidates.sort(key=lambda trial: (trial.number not in members, -trial.number))
     shown = sorted(candidates[:MOST_CURVES], key=lambda trial: trial.number)
     traces = [_line(trial, members) for trial in (*compared, *shown)]
     title = "Learning curves"
     if len(candidates) > MOST_CURVES:
         title += f": the front's and the latest, {MOST_CURVES} of {len(candidates)}"
-    return _figure(title, "epoch", "validation accuracy in %", traces)
+    figure = _figure(title, "epoch", "validation accuracy in %", traces)
+    if max(len(trial.curve) for trial in trained) <= FEW_EPOCHS:
+        figure["layout"]["xaxis"]["dtick"] = 1
+    return figure
 
 
 def _line(trial: Trial, members: set[int]) -> Figure:

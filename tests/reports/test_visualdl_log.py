@@ -182,7 +182,7 @@ def test_what_a_trial_is_stands_beside_its_curves(tmp_path: Path) -> None:
     assert facts["role"].string_value == "candidate"
     assert [each.name for each in hparam.metricInfos] == ["validation/accuracy"]
     name = reader.get_data("meta_data", "meta_data_tag")[0].meta_data.display_name
-    assert name.startswith("trial 7: a\\x1b[2J name")
+    assert name == "trial 7: a\\x1b[2J name: gc"
 
 
 def test_losses_past_float32(tmp_path: Path) -> None:

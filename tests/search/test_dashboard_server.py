@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 import requests
+from optuna.exceptions import StorageInternalError
+from postgresql_server import running as a_server
 from simulated import Executor, Recorder, make_driver, make_space
 
 from models.errors import StorageError
@@ -29,6 +31,7 @@ from search.events import Several
 from search.ledger import Ledger
 from search.space import Space
 from search.study_file import DATABASE, StudyFile
+from search.study_server import parse_address
 from search.trial import State
 
 ROOT = Path(__file__).parents[2]
@@ -298,6 +301,34 @@ def test_a_folder_that_cannot_be_written_is_shown(
     inner.show(study, None, 0, said.append)
     assert "could not be added: it cannot be written" in said[0]
     assert served
+
+
+def test_a_study_on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a search that holds it: nothing is written, and nothing can be."""
+    from search.dashboard import command as inner
+
+    space = make_space(*GIVEN)
+    folder = tmp_path / "on-a-server"
+    folder.mkdir()
+    seen: list[Any] = []
+
+    def serve(_: object, storage: Any) -> None:
+        (study,) = storage.get_all_studies()
+        seen.append((study.study_name, sorted(study.system_attrs)))
+        with pytest.raises(StorageInternalError) as caught:
+            storage.delete_study(study._study_id)
+        assert "read-only transaction" in str(caught.value.__cause__)
+
+    monkeypatch.setattr(inner, "serve", serve)
+    with a_server() as server:
+        place = run_folder.place_of(folder, parse_address(server.url), "a search")
+        with contextlib.closing(place):
+            place.hold()
+            ledger = Ledger.open(folder, space.objective_names, space.file.fingerprint, place)
+            Executor(make_driver(space, ledger)).run()
+            inner.show(folder, [server.url], 0, lambda _: None)
+            assert seen == [("on-a-server", sorted(ledger.records.shown()))]
+            assert "dashboard:note_ver" not in ledger.records.shown()
 
 
 def test_who_only_reads_writes_nothing(study: Path) -> None:
