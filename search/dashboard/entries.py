@@ -21,7 +21,7 @@ from search.trial import State, Trial
 LEAST_PAUSE_S = 15.0
 PAUSE_FACTOR = 50.0  # so many times as long as the last writing took: 2 % of the driver's time
 # For every trial the dashboard looks through the notes of all: with 1,000 of them it takes twice as
-# long for a study of 10,000 trials as without, with 10,000 a quarter of an hour.
+# long to show a study of 10,000 trials as without.
 MOST_NOTES = 500
 
 STUDY_VERSION, STUDY_BODY = "dashboard:note_ver", "dashboard:note_str:0"
