@@ -23,7 +23,10 @@ from models.interruption import SIGNALS, Interruption
 from models.printable import one_line, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from models.yaml_input import Document
+    from reports.visualdl_log import VisualDLLog
     from search.database import Patience
     from search.ledger import Ledger
     from search.space import Space
@@ -55,7 +58,8 @@ class Job:
     """One search: what is asked for, in the `document` of its space, and what it works with.
 
     `folder` is the study's; `scratch` is gone when this process ends, as are all processes that it
-    has started since; `command`: what it was started with, without a password.
+    has started since; `command`: what it was started with, without a password; `visualdl`: whether
+    logs for VisualDL are written.
     """
 
     document: "Document"
@@ -66,6 +70,7 @@ class Job:
     patience: "Patience"
     interruption: Interruption
     command: list[str]
+    visualdl: bool = False
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -101,6 +106,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--no-estimate", action="store_true", help="do not measure how long it will take"
     )
+    parser.add_argument(
+        "--visualdl", action="store_true", help="write each trial's curves for VisualDL as well"
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     return parser.parse_args(arguments, argparse.Namespace(words=arguments))
 
@@ -119,6 +127,10 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
     """The whole job: space → study → trials → report."""
     from search.space_file import read_space_file
 
+    if given.visualdl:
+        from reports.visualdl_log import refuse_missing
+
+        refuse_missing()
     os.umask(os.umask(0o022) | 0o022)  # whatever else is asked for, nobody else writes here
     short = {
         "search.workers": given.workers,
@@ -159,7 +171,17 @@ def search(given: argparse.Namespace, interruption: Interruption) -> None:
             run_folder.remember(folder, place)
         scratch = held.enter_context(none_left())
         command = _command(given.words, storage, place.server)
-        job = Job(document, space, folder, scratch, place, patience, interruption, command)
+        job = Job(
+            document,
+            space,
+            folder,
+            scratch,
+            place,
+            patience,
+            interruption,
+            command,
+            given.visualdl,
+        )
         _search(job, estimated=not given.no_estimate)
 
 
@@ -279,7 +301,9 @@ def _estimate(space: "Space", ledger: "Ledger", data_folder: Path) -> None:
 def _run(job: Job, ledger: "Ledger", data_folder: Path) -> None:
     from reports.console import ViewSettings, open_view
     from search.checkpoints import CheckpointFolders
+    from search.dashboard.entries import Entries
     from search.driver import Driver
+    from search.events import Several
     from search.inherited import FILE
     from search.runner import expected_workers, run
 
@@ -290,16 +314,26 @@ def _run(job: Job, ledger: "Ledger", data_folder: Path) -> None:
         workers=expected_workers(space.file.search),
         objectives=space.objective_names,
     )
-    with open_view(sys.stdout, settings) as view:
+    with Entries(ledger) as shown, open_view(sys.stdout, settings) as view:
+        logs = [_visualdl(job, view.notice)] if job.visualdl else []
+        watcher = Several(view, shown, *logs)
         weights = (folder / FILE).resolve()  # workers are at home elsewhere
         kept = CheckpointFolders(folder)
-        driver = Driver(space, ledger, data_folder, view, weights=weights, checkpoints=kept)
+        driver = Driver(space, ledger, data_folder, watcher, weights=weights, checkpoints=kept)
         ledger.tell(view.notice)
         view.known(driver.trials)
         if driver.done:
             view.notice("the study already holds its trials; raise search.trials for more")
             return
         run(driver, space.file.search, job.interruption, job.scratch)
+
+
+def _visualdl(job: Job, say: "Callable[[str], None]") -> "VisualDLLog":
+    from reports.visualdl_log import VisualDLLog
+    from search.agenda import recipe
+
+    training = job.space.file.training
+    return VisualDLLog(job.folder, lambda role: recipe(training, role), say)
 
 
 def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:

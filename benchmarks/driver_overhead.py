@@ -91,8 +91,9 @@ def a_space(trials: int) -> "Space":
 
 def a_driver(space: "Space", folder: str, diary: Diary) -> "Driver":
     """A driver of an empty study in SQLite."""
+    from search.dashboard.entries import Entries
     from search.driver import Driver
-    from search.events import Silent
+    from search.events import Several, Silent
     from search.ledger import Ledger
 
     class Watcher(Silent):
@@ -100,7 +101,7 @@ def a_driver(space: "Space", folder: str, diary: Diary) -> "Driver":
             diary.trial_ended(trial)
 
     ledger = Ledger.open(Path(folder), space.objective_names, space.file.fingerprint)
-    return Driver(space, ledger, Path("images"), Watcher())
+    return Driver(space, ledger, Path("images"), Several(Watcher(), Entries(ledger)))
 
 
 def ours(trials: int) -> dict[str, Any]:
@@ -167,6 +168,7 @@ def taken_apart(trials: int) -> dict[str, Any]:
         watch.time(driver._latencies, "latency model", ["predict", "measured"])
         watch.time(driver._ledger, "ledger: write", _WRITES)
         watch.time(driver._ledger, "ledger: read", ["trial", "trials", "frozen"])
+        watch.time(driver._watcher, "notes and figures", ["trial_advanced", "trial_ended"])
         while _one_more(driver):
             for part, seconds in watch.lap().items():
                 parts.setdefault(part, []).append(seconds)

@@ -33,10 +33,8 @@ def describe_architecture(architecture: Architecture, image_size: int) -> list[s
     """The backbone with its placements drawn in it, what each of them adds, and the totals."""
     plan = build.plan(architecture, image_size)
     placed = {placement.slot: placement.block for placement in architecture.placements}
-    blocks = dict.fromkeys(placed[slot] for slot in plan.slots if slot in placed)
-    letters = dict(zip(blocks, _names(), strict=False))
-    marks = {slot: f"[{letters[block]}]" for slot, block in placed.items()}
-    lines = [title(architecture.backbone, image_size), "", *draw(plan, image_size, marks)]
+    letters = _letters(architecture, plan)
+    lines = [title(architecture.backbone, image_size), "", *_drawn(architecture, plan, image_size)]
     for block, letter in letters.items():
         lines += ["", f"[{letter}] {block}: {block_class(block.name).title}"]
         slots = [slot for slot in plan.slots if placed.get(slot) == block]
@@ -54,6 +52,14 @@ def describe_architecture(architecture: Architecture, image_size: int) -> list[s
             else "the placement is legal at this image size",
         ]
     return [*lines, f"architecture id {architecture.architecture_id}"]
+
+
+def draw_architecture(architecture: Architecture, image_size: int) -> list[str]:
+    """The backbone with its placements drawn in it, and which block each of the letters is."""
+    plan = build.plan(architecture, image_size)
+    letters = _letters(architecture, plan)
+    named = [f"  [{letter}] {block}" for block, letter in letters.items()]
+    return [*_drawn(architecture, plan, image_size), *([""] if named else []), *named]
 
 
 def title(backbone: Backbone, image_size: int) -> str:
@@ -85,6 +91,20 @@ def _describe_block(name: str, plan: Plan) -> Iterator[str]:
         first, reason = next(iter(reasons.items()))
         legal = len(refused) - len(reasons)
         yield f"  {'':<10} fits {legal} of {len(refused)} slots; {first}: {reason}"
+
+
+def _letters(architecture: Architecture, plan: Plan) -> dict[Block, str]:
+    """A letter for each block, in the order in which the image meets them."""
+    placed = {placement.slot: placement.block for placement in architecture.placements}
+    blocks = dict.fromkeys(placed[slot] for slot in plan.slots if slot in placed)
+    return dict(zip(blocks, _names(), strict=False))
+
+
+def _drawn(architecture: Architecture, plan: Plan, image_size: int) -> list[str]:
+    letters = _letters(architecture, plan)
+    inside = [placement for placement in architecture.placements if placement.slot in plan.slots]
+    marks = {placement.slot: f"[{letters[placement.block]}]" for placement in inside}
+    return draw(plan, image_size, marks)
 
 
 def _names() -> Iterator[str]:

@@ -35,3 +35,30 @@ class Silent:
 
     def notice(self, text: str) -> None:
         """See `Watcher`."""
+
+
+class Several:
+    """Tells several watchers the same, one after another."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def trial_began(self, trial: Trial) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.trial_began(trial)
+
+    def trial_advanced(self, trial: Trial) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.trial_advanced(trial)
+
+    def trial_ended(self, trial: Trial) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.trial_ended(trial)
+
+    def notice(self, text: str) -> None:
+        """See `Watcher`."""
+        for watcher in self._watchers:
+            watcher.notice(text)

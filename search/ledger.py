@@ -191,6 +191,11 @@ class Ledger:
         return self._records.facts.get(key)
 
     @property
+    def records(self) -> Records:
+        """What the ledger is kept in; `search.dashboard` adds to it what people see."""
+        return self._records
+
+    @property
     def study_id(self) -> str:
         """What tells this study from all others, also from one of the same name and space."""
         return str(self.facts(ID))

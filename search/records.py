@@ -72,6 +72,14 @@ class Records:
         self._written(lambda: storage.set_trial_system_attr(trial._trial_id, key, value))
         trial.system_attrs[key] = value
 
+    def show(self, write: Callable[[optuna.storages.BaseStorage, int], None]) -> None:
+        """Has `write` add, to the storage and the study's id, what only Optuna's tools read."""
+        self._written(lambda: write(self._storage, self._study_id))
+
+    def shown(self) -> dict[str, Any]:
+        """The attributes of the study that Optuna's tools read, as the storage holds them."""
+        return self._written(lambda: self._storage.get_study_system_attrs(self._study_id))
+
     def end(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         """Ends a trial, with the values of its objectives if it is complete."""
         trial = self.trials[number]

@@ -23,14 +23,17 @@ from search.study_server import StudyServer
 from search.unrecorded import FILE as UNRECORDED
 
 LOCK = "lock"
-OF_A_STUDY = (DATABASE, "storage", CHECKPOINTS, UNRECORDED)  # what another one must not find
+VISUALDL = "visualdl"
+# What another study must not find.
+OF_A_STUDY = (DATABASE, "storage", CHECKPOINTS, UNRECORDED, VISUALDL)
 STORAGE = "storage"  # holds the address of a server, for those who forget to give it
 HOLDER = "lock.holder"
 REPORT = "report"
 MOST_SAID = 2000  # bytes that are read of a file which is shown to people
 # Written in place, so that a second name of theirs would be written as well.
 IN_PLACE = {HOLDER, UNRECORDED, DATABASE, *(DATABASE + suffix for suffix in BESIDE)}
-LEVELS = {REPORT: 2, CHECKPOINTS: 2, EXPORT: 2}  # how deep the program reads and writes in these
+# How deep the program reads and writes in these.
+LEVELS = {REPORT: 2, CHECKPOINTS: 2, EXPORT: 2, VISUALDL: 2}
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a pipe",
@@ -173,9 +176,9 @@ def _inode(path: Path) -> int | None:
 
 
 def new_place(folder: Path, address: sqlalchemy.URL | None, holder: str | None) -> StudyPlace:
-    """Where a study of `folder` is to be; `holder`: who is to write it, see `StudyServer`."""
+    """Where a study of `folder` is to be; `holder`: who is to write it, None for who only reads."""
     if address is None:
-        return StudyFile(folder)
+        return StudyFile(folder, read_only=holder is None)
     return StudyServer(address, folder.resolve().name, holder)
 
 

@@ -23,10 +23,13 @@ _ODD = set("?#%{}")  # that mean something in a database's address
 
 
 class StudyFile:
-    """`study.db` in `folder`; the lock of the folder keeps other drivers away."""
+    """`study.db` in `folder`; the lock of the folder keeps other drivers away.
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / DATABASE
+    With `read_only` SQLite refuses every change of what the study holds.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._path, self._read_only = folder / DATABASE, read_only
         self._opened: list[optuna.storages.RDBStorage] = []
 
     def __str__(self) -> str:
@@ -89,11 +92,17 @@ class StudyFile:
         """Optuna's storage in a file, which is made, and its tables, only with the mode `rwc`."""
         storage = optuna.storages.RDBStorage(
             address(path),
-            engine_kwargs={"creator": lambda: _connect(path, mode)},
+            engine_kwargs={"creator": lambda: self._connect(path, mode)},
             skip_table_creation=mode == "rw",
         )
         self._opened.append(storage)
         return optuna.storages.get_storage(storage)
+
+    def _connect(self, path: Path, mode: str) -> sqlite3.Connection:
+        connection = _connect(path, mode)
+        if self._read_only:  # unlike `mode=ro`, it rolls back what a killed program left
+            connection.execute("PRAGMA query_only = ON")
+        return connection
 
     def _refuse_foreign(self) -> None:
         """Raises ValueError for a database without studies, which Optuna would make its own.

@@ -43,6 +43,13 @@ def set_up(connection: Any, _record: object = None) -> None:
         connection.commit()
 
 
+def only_reading(connection: Any, _record: object = None) -> None:
+    """Called with each new DBAPI connection of who is not to change anything."""
+    with _closed_on_error(connection), connection.cursor() as cursor:
+        cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        connection.commit()
+
+
 def lock_key(name: str) -> int:
     """The number of a study's lock, of 64 bits; of that of the tables, for an empty name."""
     digest = hashlib.sha256(f"{PROGRAM}\0{name}".encode()).digest()

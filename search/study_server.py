@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 
 from models.errors import InputError
 from models.printable import one_line
-from search.study_lock import DRIVER, PROGRAM, StudyLock, lock_key, set_up
+from search.study_lock import DRIVER, PROGRAM, StudyLock, lock_key, only_reading, set_up
 from search.study_place import Create
 
 ALLOWED = "postgresql://USER@HOST:PORT/DATABASE"
@@ -175,8 +175,7 @@ class StudyServer:
     def _engine(self) -> sqlalchemy.Engine:
         # One connection: all that is written goes by the one that holds the lock.
         engine = self._new_engine(pool_size=1, max_overflow=0, pool_pre_ping=True)
-        if self._lock is not None:
-            event.listen(engine, "connect", self._lock.take)
+        event.listen(engine, "connect", only_reading if self._lock is None else self._lock.take)
         return engine
 
     @functools.cached_property
