@@ -330,10 +330,8 @@ def _run(job: Job, ledger: "Ledger", data_folder: Path) -> None:
 
 def _visualdl(job: Job, say: "Callable[[str], None]") -> "VisualDLLog":
     from reports.visualdl_log import VisualDLLog
-    from search.agenda import recipe
 
-    training = job.space.file.training
-    return VisualDLLog(job.folder, lambda role: recipe(training, role), say)
+    return VisualDLLog(job.folder, job.space.file.recipe, say)
 
 
 def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:

@@ -21,6 +21,7 @@ from models.architecture import Architecture
 from models.cost import Cost
 from models.errors import InputError, StorageError
 from models.printable import encodable
+from search.budgets import Budgets
 from search.database import Patience, Say, storage_errors
 from search.other_space import other_space
 from search.records import ID, Records
@@ -56,23 +57,6 @@ class Proposal:
     system_attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     seed: int | None = None
     of: int | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Budgets:
-    """Hard limits; None for no limit."""
-
-    max_params: float | None = None
-    max_latency_ms: float | None = None
-
-    def exceeded(self, params: float, latency_ms: float | None) -> dict[str, float]:
-        """Each budget that is exceeded, with value ÷ budget; an unknown latency exceeds none."""
-        pairs = {
-            "max_params": (params, self.max_params),
-            "max_latency_ms": (latency_ms, self.max_latency_ms),
-        }
-        ratios = {name: v / b for name, (v, b) in pairs.items() if v is not None and b is not None}
-        return {name: ratio for name, ratio in ratios.items() if ratio > 1}
 
 
 class Ledger:

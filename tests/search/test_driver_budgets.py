@@ -17,9 +17,9 @@ from simulated import (
     states,
 )
 
+from search.budgets import Budgets
 from search.driver import Driver
 from search.front import front
-from search.ledger import Budgets
 from search.tasks import Assignment, NoTask
 from search.trial import Role, State
 from trainers.messages import Answer, Task

@@ -12,7 +12,8 @@ from benchmarks.made_latencies import made_latency
 from models.architecture import Architecture, Block, Placement
 from models.build import cost
 from models.errors import InputError, ProgramError, StorageError
-from search.ledger import Budgets, Ledger, Proposal
+from search.budgets import Budgets
+from search.ledger import Ledger, Proposal
 from search.space import Space
 from search.trial import Role, State
 from trainers.messages import Failed
