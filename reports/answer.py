@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reports.finalists import tested
+from reports.finalists import on_test_split
 from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
 from reports.study import Study
 from reports.wording import code, count, latency, percent, points
@@ -37,7 +37,7 @@ def verdicts(study: Study) -> list[str]:
     if not candidates:
         return [_nothing_found(study)]
     verdict = noise_sentence(study.trials, study.objectives, study.validation_images)
-    lines = [line for each in tested(study) for line in (f"**On the test split:** {each}", "")]
+    lines = [line for each in on_test_split(study) for line in (f"**On the test split:** {each}", "")]
     lines += [verdict, ""] if verdict else []
     if study.baseline is None:
         lines += ["No fully trained baseline is in the study, so no gain can be stated.", ""]

@@ -19,7 +19,7 @@ AGAINST = {
 }
 
 
-def tested(study: Study) -> list[str]:
+def on_test_split(study: Study) -> list[str]:
     """A sentence or two for each finalist: whether its gain is real, and whether attention's."""
     return [_verdict(final, study.differences) for final in _candidates(study)]
 

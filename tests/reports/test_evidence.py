@@ -13,7 +13,7 @@ from scipy import stats
 
 from models.architecture import Architecture
 from reports.evidence import Estimated, Kind, finals, hits, holm
-from reports.finalists import closing_lines, tested
+from reports.finalists import closing_lines, on_test_split
 from reports.markdown import report
 from reports.study import Study
 from search.trial import Role, State, Trial
@@ -177,7 +177,7 @@ def test_trials_of_no_search_are_left_out() -> None:
 )
 def test_the_verdict_in_words(accuracy: float, of_twin: float, words: str) -> None:
     made = study(*runs(ALL | {(2, SE): accuracy, (2, TWIN): of_twin}))
-    (said,) = tested(made)
+    (said,) = on_test_split(made)
     assert words in said
     assert said in report(made)
     mean = f"{100 * made.finals[0].mean:.2f} %"
@@ -186,9 +186,9 @@ def test_the_verdict_in_words(accuracy: float, of_twin: float, words: str) -> No
 
 def test_no_control_of_its_size_and_no_baseline_are_said() -> None:
     few = {key: ALL[key] for key in ALL if key[1] != TWIN}
-    assert "no control of its size" in tested(study(*runs(few)))[0]
+    assert "no control of its size" in on_test_split(study(*runs(few)))[0]
     alone = {(2, SE): 0.9}
-    assert "too few seeds to compare" in tested(study(*runs(alone)))[0]
+    assert "too few seeds to compare" in on_test_split(study(*runs(alone)))[0]
     report(study(*runs(alone, seeds=1)))
 
 
