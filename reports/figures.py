@@ -93,7 +93,9 @@ def _scale(axes: Axes, trials: Sequence[Trial], cost: str) -> None:
     axes.margins(x=0.08, y=0.08)
 
 
-def legend(figure: Figure, panels: Iterable[Axes], size: float = 7) -> None:
+def legend(
+    figure: Figure, panels: Iterable[Axes], size: float = 7, most_columns: int = MOST_COLUMNS
+) -> None:
     """What the marks of all panels mean, below them, in as many columns as have room."""
     entries = {
         label: handle
@@ -102,7 +104,7 @@ def legend(figure: Figure, panels: Iterable[Axes], size: float = 7) -> None:
     }
     if not entries:
         return
-    for columns in range(MOST_COLUMNS, 0, -1):
+    for columns in range(most_columns, 0, -1):
         shown = figure.legend(
             list(entries.values()),
             list(entries),

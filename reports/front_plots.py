@@ -27,7 +27,7 @@ def _plot(study: Study, cost: str) -> Plot:
     figure, axes = new_figure(*INCHES)
     panel(axes, study, cost, COSTS[cost])
     axes.set_ylabel("validation accuracy (%)")
-    legend(figure, [axes], size=7.5)
+    legend(figure, [axes], size=7.5, most_columns=3)
     settle(figure)
     keep_apart(axes)
     targets: list[Target] = []

@@ -93,7 +93,13 @@ def _letters(figure: Figure) -> Iterator[None]:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Matplotlib draws in the report's style, whatever its user prefers elsewhere."""
+    """Matplotlib draws in the report's style, whatever its user prefers elsewhere.
+
+    Setting it takes time, so one who draws much does it around all of it.
+    """
+    if mpl.rcParams["svg.hashsalt"] == STYLE["svg.hashsalt"]:
+        yield
+        return
     with warnings.catch_warnings(), mpl.rc_context():
         # A name may hold letters that the font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)

@@ -1,6 +1,5 @@
 """A study as tables: one row per trial, and the front with its gains over the baseline."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -165,7 +164,7 @@ def differences_table(differences: Iterable[Difference]) -> pd.DataFrame:
 def curves_table(trials: Iterable[Trial]) -> pd.DataFrame:
     """One row per trial and epoch; accuracies are fractions, losses means over images."""
     rows = [
-        {TRIAL: trial.number, **dataclasses.asdict(epoch)}
+        {TRIAL: trial.number, **vars(epoch)}
         for trial in sorted(trials, key=lambda trial: trial.number)
         for epoch in trial.curve
     ]

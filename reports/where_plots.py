@@ -34,6 +34,7 @@ def _map(shown: Map) -> Plot:
     axes.set_xticks([at + 0.5 for at in range(columns)], shown.blocks)
     axes.set_yticks([at + 0.5 for at in range(rows)], [place for place, _ in shown.rows])
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    settle(figure)  # before the cells' many texts, which need no room of their own
     for y, (_, cells) in enumerate(shown.rows):
         for x, cell in enumerate(cells):
             axes.add_patch(
@@ -48,9 +49,6 @@ def _map(shown: Map) -> Plot:
                 x + 0.5, y + 0.74, cell.interval.replace(" to ", "…"), ha="center", va="center",
                 size=4.8, color=colour,
             )  # fmt: skip
-    for text in axes.texts:
-        text.set_in_layout(False)  # they lie within their cells: nothing needs to make room
-    settle(figure)
     sure = [cell for _, cells in shown.rows for cell in cells if cell.settled]
     alt = (
         f"Gain in accuracy by place ({rows} rows) and kind of attention ({columns} columns); "

@@ -13,7 +13,7 @@ from reports.findings import Findings
 from reports.front_plots import front_plots
 from reports.html import page
 from reports.markdown import PLOTS, report
-from reports.plot import Plot
+from reports.plot import Plot, styled
 from reports.record import record
 from reports.study import Study
 from reports.tables import (
@@ -42,8 +42,13 @@ def write_report(run_folder: Path, study: Study | None = None) -> Path:
     written.
     """
     study = study or Study.read(run_folder)
-    folder = run_folder / REPORT
     findings = Findings.of(study)
+    with styled():
+        return _written(run_folder, study, findings)
+
+
+def _written(run_folder: Path, study: Study, findings: Findings) -> Path:
+    folder = run_folder / REPORT
     plots = all_plots(study, findings)
     tables = _tables(study, findings)
     files = {**_texts(study, findings, plots, tables), **_pictures(study, plots)}

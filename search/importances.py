@@ -25,7 +25,7 @@ from search.trial import Role, State, Trial
 FEWEST = 20  # fully trained candidates: five of them are the best quarter
 BEST = 0.25  # of all are "the best"
 BEST_OF_MANY = 0.1  # from so many trials on that five are in it
-SHUFFLES = 10
+SHUFFLES = 6
 MOST = 600  # trials, the latest
 
 Choices = Mapping[str, OptionValue]
