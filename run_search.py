@@ -254,7 +254,7 @@ def _note_facts(ledger: "Ledger", job: Job, split: dict[str, Any]) -> None:
     search = job.space.file.search
     stopping = search.early_stopping.effective
     asked = search.model_dump(mode="json") | {"early_stopping": stopping}
-    ledger.note("data", split)
+    ledger.note("data", split | job.space.file.data.whereabouts)
     ledger.note("machine", describe_machine())
     ledger.note("search", asked | {"trials": job.space.trials})
     ledger.note("source", str(job.space.source))

@@ -199,7 +199,7 @@ def recipe_text(source: Source, pick: Chosen, path: Path) -> str:
 def _values(source: Source, pick: Chosen) -> dict[str, Any]:
     trial, space = pick.trial, source.space
     training = _training(source)
-    data = DataConfig.model_validate({**space["data"], "train_images": None} | _path(source))
+    data = DataConfig.model_validate({**space["data"], "train_images": None} | _of_a_folder(source))
     seed = space.get("search", {}).get("seed", 0)
     origin = Origin(
         name=source.name,
@@ -240,10 +240,11 @@ def _training(source: Source) -> TrainingConfig:
     return given.model_copy(update={"start": start, "epochs": epochs, "learning_rate": rate})
 
 
-def _path(source: Source) -> dict[str, str]:
-    """Where the images lie, if the study noted it: those of a person's own are nowhere else."""
-    path = source.data.get("path")
-    return {"path": path} if isinstance(path, str) else {}
+def _of_a_folder(source: Source) -> dict[str, str]:
+    """Of a person's own images, where they lie, and that some were skipped, as the study noted."""
+    path, skipped = source.data.get("path"), source.data.get("unusable")
+    found = {"path": path} if isinstance(path, str) else {}
+    return found | ({"unusable": "skip"} if skipped else {})
 
 
 def _header(source: Source, pick: Chosen, path: Path) -> Iterator[str]:

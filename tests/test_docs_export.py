@@ -40,7 +40,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "recipe.yaml").write_text(RECIPE)
         assert main([str(folder), "-o", "training.epochs=1"]) == 0
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 255, (57, 91, 3), dtype=np.uint8)).save(folder / "photo.jpg")
+    Image.fromarray(rng.integers(0, 255, (20, 31, 3), dtype=np.uint8)).save(folder / "photo.jpg")
     return folder
 
 

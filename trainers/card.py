@@ -34,7 +34,7 @@ VERSION = 1
 JSON, TEXT = "card.json", "card.md"
 MAX_BYTES = 4 << 20
 PROGRAM = "attention-placement-search"
-RESIZING = "shorter side to input.size (bilinear, antialiased), then the centre"
+RESIZING = "shorter side to input.size (bicubic, antialiased), then the centre"
 _Z_95 = 1.959964
 
 Number3 = Annotated[tuple[float, float, float], Field(strict=False)]

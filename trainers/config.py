@@ -1,6 +1,7 @@
 """How a candidate is trained and on which images: the `data` and `training` parts of a space."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -95,6 +96,13 @@ class DataConfig(Section):
         """What decides which images a candidate sees; where they lie does not."""
         of_a_folder = {"test_share"} if self.name != IMAGE_FOLDER else set()
         return self.model_dump(mode="json", exclude={"path", "unusable"} | of_a_folder)
+
+    @property
+    def whereabouts(self) -> dict[str, str]:
+        """Where a person's own images lie; nothing for published ones, which lie anywhere."""
+        if self.name != IMAGE_FOLDER or self.path is None:
+            return {}
+        return {"path": str(Path(self.path).expanduser().resolve())}
 
     def settled(self, images: int) -> Self:
         """With the number of validation images, of a training split of so many `images`."""

@@ -85,6 +85,7 @@ def _trained(
     """Every seed's training, and the file of the best one's weights."""
     data_folder = prepare(recipe.data, view.notice)
     subject = subject_of(recipe.data, data_folder)
+    recipe = recipe.model_copy(update={"data": subject.data})
     _refuse_other_classes(asked.document, recipe, subject)
     start = None
     if recipe.training.start != SCRATCH:

@@ -126,7 +126,7 @@ def digest(recipe: RecipeFile, device: str, images: Mapping[str, object]) -> str
     """
     exclude: Any = {"study": True, "full_training": {"seeds"}}
     facts = recipe.model_dump(mode="json", exclude=exclude)
-    del facts["data"]["path"]
+    facts["data"] = recipe.data.fingerprint
     text = json.dumps(facts | {"device": device, "images": dict(images)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

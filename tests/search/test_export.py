@@ -234,8 +234,11 @@ def test_other_weights_are_begun_with_at_the_candidates_rate(
 
 
 def test_the_path_of_a_persons_own_images_is_kept(run: Path) -> None:
-    write(run, ACCURATE, data={"path": '/my "photos" é'})
-    assert read(run / FOLDER / "most-accurate" / FILE).data.path == '/my "photos" é'
+    space = SPACE | {"data": SPACE["data"] | {"name": "folder", "test_share": 0.3}}
+    path = '/my "photos" é'
+    write(run, ACCURATE, space=space, data={"path": path, "unusable": 2})
+    data = read(run / FOLDER / "most-accurate" / FILE).data
+    assert (data.name, data.path, data.test_share, data.unusable) == ("folder", path, 0.3, "skip")
 
 
 def test_a_hostile_study_writes_no_second_line_into_the_comment(run: Path) -> None:

@@ -35,8 +35,8 @@ full_training: {seeds: [0]}
 def small_images(folder: Path, monkeypatch: pytest.MonkeyPatch) -> DataSetFacts:
     """Puts dark and light images into `folder`, both splits, and registers them as cifar10."""
     monkeypatch.setattr("tempfile.tempdir", str(folder))  # no other training's locks
-    train = replace(FACTS.train, images=IMAGES, per_class=IMAGES // 2)
-    test = replace(FACTS.test, images=TEST_IMAGES, per_class=TEST_IMAGES // 2)
+    train = replace(FACTS.train, class_counts=(IMAGES // 2,) * 2)
+    test = replace(FACTS.test, class_counts=(TEST_IMAGES // 2,) * 2)
     facts = replace(
         FACTS, title="Lights", class_names=("dark", "light"), image_size=SIDE, train=train,
         test=test,
