@@ -37,7 +37,8 @@ def verdicts(study: Study) -> list[str]:
     if not candidates:
         return [_nothing_found(study)]
     verdict = noise_sentence(study.trials, study.objectives, study.validation_images)
-    lines = [line for each in on_test_split(study) for line in (f"**On the test split:** {each}", "")]
+    judged = (f"**On the test split:** {each}" for each in on_test_split(study))
+    lines = [line for each in judged for line in (each, "")]
     lines += [verdict, ""] if verdict else []
     if study.baseline is None:
         lines += ["No fully trained baseline is in the study, so no gain can be stated.", ""]
