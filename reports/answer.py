@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from reports.evidence import Kind
 from reports.finalists import on_test_split
 from reports.gains import Gain, baseline_of, controls_of, gain_over, half_width
 from reports.study import Study
@@ -42,6 +43,8 @@ def verdicts(study: Study) -> list[str]:
     lines += [verdict, ""] if verdict else []
     if study.baseline is None:
         lines += ["No fully trained baseline is in the study, so no gain can be stated.", ""]
+    if any(each.reference.kind is Kind.EQUAL_SIZE for each in study.differences):
+        return lines[:-1] if lines[-1:] == [""] else lines  # they say more of it than one seed
     return [*lines, *_attention_or_parameters(study, candidates[0])]
 
 
