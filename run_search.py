@@ -342,10 +342,13 @@ def _report(folder: Path, ledger: "Ledger", validation_images: int) -> None:
     from reports.study import Study
     from reports.warm_start import warning
     from reports.write import write_report
+    from search.export import FOLDER as EXPORT
 
     study = Study.of(ledger, folder)
     report = write_report(folder, study)
     print_result(Console(), ledger.trials(), ledger.objectives, report, validation_images)
+    if (folder / EXPORT).is_dir():
+        _say(f"Recipes, to train a pick fully (python -m trainers RECIPE): {folder / EXPORT}")
     for line in closing_lines(study):
         print(line)
     doubt = warning(study)
