@@ -7,6 +7,7 @@ from reports.study import Study
 from search.effects import Effect, effects
 from search.hypervolume import Moment, growth
 from search.importances import Importances, importances
+from search.sampling.one_thread import one_thread
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,9 @@ class Findings:
     @classmethod
     def of(cls, study: Study) -> Self:
         """Those of a study, in a second or two for hundreds of trials."""
-        return cls(
-            effects=tuple(effects(study.trials)),
-            growth=tuple(growth(study.trials, study.objectives)),
-            importances=importances(study.trials, study.objectives),
-        )
+        with one_thread():
+            return cls(
+                effects=tuple(effects(study.trials)),
+                growth=tuple(growth(study.trials, study.objectives)),
+                importances=importances(study.trials, study.objectives),
+            )

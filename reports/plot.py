@@ -18,7 +18,7 @@ from matplotlib.text import Text
 
 from reports.palette import PICTURE
 
-DPI = 200
+DPI = 160
 POINTS = 72  # of an inch
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: to be read, searched and set in the page's font

@@ -41,13 +41,10 @@ def _map(shown: Map) -> Plot:
                 Rectangle((x, y), 1, 1, facecolor=_fill(cell), edgecolor="white", linewidth=1.5)
             )
             colour = INK if cell.settled else PICTURE["line"]
+            words = f"{cell.gain}\n{cell.interval.replace(' to ', '…')}".strip()
             axes.text(
-                x + 0.5, y + 0.38, cell.gain, ha="center", va="center", size=8, color=colour,
-                weight="bold" if cell.settled else "normal",
-            )  # fmt: skip
-            axes.text(
-                x + 0.5, y + 0.74, cell.interval.replace(" to ", "…"), ha="center", va="center",
-                size=4.8, color=colour,
+                x + 0.5, y + 0.5, words, ha="center", va="center", size=5.2, color=colour,
+                weight="bold" if cell.settled else "normal", linespacing=1.5,
             )  # fmt: skip
     sure = [cell for _, cells in shown.rows for cell in cells if cell.settled]
     alt = (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from models.architecture import Architecture, Placement, option_text
 from search.placement_features import PlacementFeatures
@@ -182,5 +182,11 @@ def _raw(having: Sequence[Trial], complete: Sequence[Trial]) -> Gain | None:
     ]
     if min(map(len, sides)) < 2 or all(len(set(side)) == 1 for side in sides):
         return None
-    interval = stats.ttest_ind(*sides, equal_var=False).confidence_interval(COVERAGE)
-    return Gain(float(np.mean(sides[0]) - np.mean(sides[1])), interval.low, interval.high)
+    # As scipy.stats.ttest_ind has it, which takes milliseconds for each of hundreds of rows.
+    errors = [float(np.var(side, ddof=1)) / len(side) for side in sides]
+    freedom = sum(errors) ** 2 / sum(
+        error**2 / (len(side) - 1) for error, side in zip(errors, sides, strict=True)
+    )
+    difference = float(np.mean(sides[0]) - np.mean(sides[1]))
+    half = float(special.stdtrit(freedom, (1 + COVERAGE) / 2)) * sum(errors) ** 0.5
+    return Gain(difference, difference - half, difference + half)
