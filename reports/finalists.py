@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reports.evidence import LEVEL, Difference, Estimated, Final, Kind
 from reports.study import Study
-from reports.wording import UNKNOWN, code, code_cell, number_of, percent, points
+from reports.wording import UNKNOWN, code_cell, number_of, percent, points
 
 NAMES = {
     Kind.CANDIDATE: "",
@@ -82,7 +82,7 @@ def _candidates(study: Study) -> list[Final]:
 
 def _verdict(final: Final, differences: Sequence[Difference]) -> str:
     mine = {each.reference.kind: each for each in differences if each.final is final}
-    who = f"Trial {final.trial.number} ({code(final.title)})"
+    who = f"Trial {final.trial.number}"
     base, twin = mine.get(Kind.BASELINE), mine.get(Kind.EQUAL_SIZE)
     accuracy = f"reaches {percent(final.mean)} on the test split"
     if base is None:

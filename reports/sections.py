@@ -59,7 +59,7 @@ def sections(study: Study, findings: Findings) -> list[Section]:
     tried = [*counts(study), *dominated(study), *others(study)]
     found = [
         Section(ANSWER, "Answer", [*answer(study), *(["", doubt] if doubt else [])]),
-        Section("finalists", "Finalists", finalists(study) if study.finals else []),
+        Section("finalists", "Finalists", finalists(study) if study.finals else [], ("finalists",)),
         Section(FRONT, "Front", front_lines(study), ("front",)),
         Section("curves", "Learning curves", _curves(study), ("learning-curves",)),
         Section(

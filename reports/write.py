@@ -9,6 +9,7 @@ from models.errors import StorageError
 from models.whole_file import replacing
 from reports.curve_plots import curve_plots, growth_plots
 from reports.figures import overview
+from reports.finalist_plots import finalist_plots
 from reports.findings import Findings
 from reports.front_plots import front_plots
 from reports.html import page
@@ -70,6 +71,7 @@ def _written(run_folder: Path, study: Study, findings: Findings) -> Path:
 def all_plots(study: Study, findings: Findings) -> list[Plot]:
     """Every drawing that there is something to draw for."""
     return [
+        *finalist_plots(study),
         *front_plots(study),
         *curve_plots(study),
         *growth_plots(findings.growth),

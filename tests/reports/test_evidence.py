@@ -13,6 +13,7 @@ from scipy import stats
 
 from models.architecture import Architecture
 from reports.evidence import Estimated, Kind, finals, hits, holm
+from reports.finalist_plots import finalist_plots
 from reports.finalists import closing_lines, on_test_split
 from reports.markdown import report
 from reports.study import Study
@@ -210,3 +211,15 @@ def test_several_finalists_have_their_own_twins() -> None:
     pairs = [(d.final.trial.number, d.reference.trial.number) for d in made.differences]
     assert pairs == [(2, 0), (2, 2), (2, 1), (3, 0), (3, 3), (3, 1)]
     assert BRIDGE not in {f.runs[0].architecture for f in made.finals}
+
+
+def test_the_drawing_has_a_row_for_each_comparison() -> None:
+    made = study(*runs(ALL))
+    (plot,) = finalist_plots(made)
+    assert [each.trial for each in plot.targets] == [2, 2, 2]
+    rows = {path[0][1] for path in (each.path for each in plot.targets)}
+    assert len(rows) == 3
+    assert plot.svg.count("against the plain backbone") == 1
+    for words in ("the plain backbone", "as many parameters, no attention", "a real gain"):
+        assert words in plot.alt
+    assert finalist_plots(study()) == []
