@@ -32,7 +32,9 @@ def _drawn(differences: list[Difference]) -> Plot:
             markeredgewidth=0, linewidth=1.4, capsize=2.5,
         )  # fmt: skip
     axes.axvline(0, color=PICTURE["line"], linewidth=0.8)
-    labels = [f"{d.final.trial.number} against {AGAINST[d.reference.kind]}" for d in differences]
+    labels = [
+        f"trial {d.final.trial.number} against {AGAINST[d.reference.kind]}" for d in differences
+    ]
     axes.set_yticks(range(len(differences)), labels)
     axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
