@@ -21,6 +21,7 @@ DEEP = ("resnet34", "resnet50", "resnet101")
 # block that is not named here is tested with its defaults.
 FITTING: dict[str, dict[str, object]] = {
     "bat": {"s": 2, "k": 2},
+    "bottleneck": {"hidden": 4},  # of a single one the second batch norm undoes the first's scale
     "bridge": {"reduction": 4},
     "cbam": {"reduction": 4},
     "coord": {"reduction": 4},
