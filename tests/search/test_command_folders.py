@@ -156,13 +156,17 @@ def test_a_folder_that_is_removed_meanwhile_ends_the_search(
     assert len(Ledger.read(folder).trials()) == 8
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_disk_that_is_full_when_the_report_is_written(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old report stays, the study is whole, and the same command writes the new one."""
     folder = tmp_path / "work" / "runs" / "quick"
     assert command("-o", "search.trials=3")[0] == 0
-    old = {path: path.read_bytes() for path in (folder / "report").iterdir()}
+    old = contents(folder / "report")
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -172,7 +176,7 @@ def test_a_disk_that_is_full_when_the_report_is_written(
         code, _, err = command()
     assert code == 3
     assert "the report cannot be written: [Errno 28] No space left on device" in err
-    assert {path: path.read_bytes() for path in (folder / "report").iterdir()} == old
+    assert contents(folder / "report") == old
     with contextlib.closing(sqlite3.connect(folder / DATABASE)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert command()[0] == 0
