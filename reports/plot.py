@@ -132,7 +132,7 @@ def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
 def settle(figure: Figure) -> None:
     """Gives everything its place, which it then keeps."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # with a placeholder every picture is drawn twice
 
 
 def target(axes: Axes, trial: int, points: Sequence[tuple[float, float]]) -> Target:
