@@ -85,7 +85,7 @@ def a_space(trials: int) -> "Space":
     """The quickstart's space, for so many trials."""
     from search.space import load_space
 
-    given = [f"search.trials={trials}", "search.timeout_minutes=600"]
+    given = [f"search.trials={trials}", "search.timeout_minutes=600", "finalists.count=0"]
     return load_space(SPACE, [*given, "search.sampler=tpe"])  # as Ray's OptunaSearch has it
 
 

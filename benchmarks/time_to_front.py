@@ -150,7 +150,7 @@ def main() -> None:
         given.overrides += ["training.epochs=3"]
     print(describe())
     print(f"{SPACE.name} {' '.join(given.overrides)}; this program: {' '.join(given.ours)}")
-    overrides = [*given.overrides, "search.timeout_minutes=600"]
+    overrides = [*given.overrides, "search.timeout_minutes=600", "finalists.count=0"]
     tasks: dict[str, dict[str, Any]] = {
         "plain": {"overrides": overrides, "trials": given.trials},
         "ours": {"overrides": overrides, "ours": _ours_alone(given)},
