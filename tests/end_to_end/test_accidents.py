@@ -107,7 +107,12 @@ def test_a_trial_that_ended_before_the_kill_is_not_run_again(program):
     assert "trial 0 epoch" not in done.stdout
     assert "trial 1 epoch 1/30" not in done.stdout
     after = Ledger.read(program.runs / "smoke")
-    assert after.frozen(0) == before.frozen(0), "its values, its seconds, when it began and ended"
+    was, now = before.frozen(0), after.frozen(0)
+    assert (now.values, now.user_attrs) == (was.values, was.user_attrs), "its values, its seconds"
+    assert (now.datetime_start, now.datetime_complete) == (
+        was.datetime_start,
+        was.datetime_complete,
+    )
     assert after.frozen(0).datetime_complete is not None
     assert after.trial(1).architecture == ran.architecture
     assert after.frozen(1).datetime_start == before.frozen(1).datetime_start
