@@ -24,6 +24,7 @@ PUBLISHED = "paddle"
 # The sections of a space file, which are search's to read; here only their names are looked at.
 _SPACE_KEYS = (
     "backbone", "data", "placement", "candidates", "training", "latency", "objectives", "search",
+    "finalists",
 )  # fmt: skip
 
 
