@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -62,8 +63,7 @@ def test_optuna_and_the_reports_command_read_the_study(program):
     assert attributes["worker"]["threads"] == 1
     assert attributes["latency"]["quiet"] is True
 
-    for file in (folder / "report").iterdir():
-        file.unlink()
+    shutil.rmtree(folder / "report")
     code = "import sys; from reports.__main__ import main; c = main(sys.argv[1:]); "
     code += "import json; print(json.dumps([c, 'paddle' in sys.modules, 'ray' in sys.modules]))"
     done = subprocess.run(
